@@ -1,0 +1,1 @@
+"""NormLab's library: everything but the interface. Importing it does no work."""

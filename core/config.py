@@ -1,0 +1,179 @@
+"""The variants and the recipe they share, as frozen, validated data.
+
+A variant is a normalization layer plus regularization; everything else about the network and its
+training is the same for all of them, so that a difference between two variants is a difference
+between their normalizations or penalties.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import asdict, dataclass
+
+from core.errors import UsageError
+
+NORMS = ("batch", "group", "layer")
+NORM_SHORT = {"batch": "bn", "group": "gn", "layer": "ln"}
+CONV_CHANNELS = (8, 8, 12, 12, 12, 12, 16)
+"""Output channels of the seven convolutions, each of which is followed by a normalization layer."""
+
+NUM_CLASSES = 10
+IMAGE_SIZE = 28
+MAX_EPOCHS = 1_000
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One cell of norm × L1 × L2 × channels per group.
+
+    `l1_weight` is the λ of λ·Σ|p| over all parameters, `weight_decay` the optimizer's, `epochs` the
+    length of the full recipe. `channels_per_group` matters for group normalization only.
+
+    Raises `UsageError` for an unknown norm or a value out of range.
+    """
+
+    key: str
+    norm: str
+    l1_weight: float = 0.0
+    weight_decay: float = 0.0
+    epochs: int = 20
+    channels_per_group: int = 2
+
+    def __post_init__(self) -> None:
+        if self.norm not in NORMS:
+            raise UsageError(f"Unknown norm {self.norm!r}: choose one of {', '.join(NORMS)}.")
+        for name in ("l1_weight", "weight_decay"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0 <= value < 1):
+                raise UsageError(f"{name} is {value}: it must lie in [0, 1).")
+        check_epochs(self.epochs)
+        if self.norm == "group":
+            self._check_groups()
+
+    def _check_groups(self) -> None:
+        per_group = self.channels_per_group
+        if per_group < 1 or any(channels % per_group for channels in CONV_CHANNELS):
+            raise UsageError(
+                f"channels_per_group is {per_group}: it must divide the channels of every "
+                f"convolution ({', '.join(map(str, sorted(set(CONV_CHANNELS))))}), so 1, 2 or 4."
+            )
+
+    @property
+    def num_groups(self) -> tuple[int, ...] | None:
+        """Groups of each of the seven normalization layers; None for batch normalization."""
+        if self.norm == "batch":
+            return None
+        return tuple(
+            1 if self.norm == "layer" else channels // self.channels_per_group
+            for channels in CONV_CHANNELS
+        )
+
+    @property
+    def label(self) -> str:
+        """Its name in words, such as "Batch norm + L1"."""
+        parts = [f"{self.norm.capitalize()} norm"]
+        parts += ["L1"] if self.l1_weight else []
+        parts += ["L2"] if self.weight_decay else []
+        return " + ".join(parts)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all variants share: SGD with StepLR on rotated, normalized images.
+
+    `rotation_degrees` is the largest angle either way; `fill` the 8-bit value of pixels that
+    rotation uncovers.
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    step_size: int = 6
+    gamma: float = 0.1
+    batch_size: int = 64
+    rotation_degrees: float = 15.0
+    fill: int = 1
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 10):
+            raise UsageError(f"learning_rate is {self.learning_rate}: it must lie in (0, 10].")
+        if not (math.isfinite(self.momentum) and 0 <= self.momentum < 1):
+            raise UsageError(f"momentum is {self.momentum}: it must lie in [0, 1).")
+        if not (math.isfinite(self.gamma) and 0 < self.gamma <= 1 and self.step_size >= 1):
+            raise UsageError("The learning rate must fall by a gamma in (0, 1] every step_size ≥ 1.")
+        if not 2 <= self.batch_size <= 4096:
+            raise UsageError(f"batch_size is {self.batch_size}: it must lie in 2 to 4096.")
+        if not 0 <= self.rotation_degrees <= 180 or not 0 <= self.fill <= 255:
+            raise UsageError("rotation_degrees must lie in 0 to 180 and fill in 0 to 255.")
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """The learning rate of the 1-based `epoch`."""
+        return self.learning_rate * self.gamma ** ((epoch - 1) // self.step_size)
+
+
+VARIANTS: dict[str, Variant] = {
+    variant.key: variant
+    for variant in (
+        Variant("gn", "group", epochs=20),
+        Variant("ln", "layer", epochs=20),
+        Variant("bn_l1", "batch", l1_weight=5e-5, epochs=20),
+        Variant("gn_l1", "group", l1_weight=5e-5, epochs=25),
+        Variant("ln_l2", "layer", weight_decay=3e-3, epochs=25),
+        Variant("bn_l1_l2", "batch", l1_weight=5e-5, weight_decay=3e-3, epochs=25),
+    )
+}
+"""The six published variants, in the order in which they are always shown."""
+
+
+def grid(epochs: int = 20) -> list[Variant]:
+    """Every norm × {none, L1, L2, L1 + L2}: the twelve cells in which nothing is confounded."""
+    return [
+        Variant(
+            "_".join([NORM_SHORT[norm], *(["l1"] if l1 else []), *(["l2"] if l2 else [])]),
+            norm,
+            l1_weight=5e-5 * l1,
+            weight_decay=3e-3 * l2,
+            epochs=epochs,
+        )
+        for norm, l1, l2 in itertools.product(NORMS, (0, 1), (0, 1))
+    ]
+
+
+def get_variant(key: str) -> Variant:
+    """The published variant of that name; `UsageError` lists the known ones."""
+    try:
+        return VARIANTS[key]
+    except KeyError:
+        raise UsageError(f"Unknown variant {key!r}: choose from {', '.join(VARIANTS)}.") from None
+
+
+def variant_from_dict(fields: dict) -> Variant:
+    """The inverse of `variant_to_dict`; `UsageError` or `TypeError` if the fields are not one."""
+    return Variant(**{name: value for name, value in fields.items() if name != "num_groups"})
+
+
+def variant_to_dict(variant: Variant) -> dict:
+    """Its fields and `num_groups`, ready for JSON."""
+    groups = variant.num_groups
+    return {**asdict(variant), "num_groups": list(groups) if groups else None}
+
+
+def check_epochs(epochs: int) -> None:
+    """Raises `UsageError` unless 1 ≤ epochs ≤ 1,000."""
+    if not 1 <= epochs <= MAX_EPOCHS:
+        raise UsageError(f"epochs is {epochs}: it must lie in 1 to {MAX_EPOCHS}.")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from "3", "1,2,5" or "1-10", sorted and unique; `UsageError` for anything else."""
+    seeds: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise UsageError(f"Seeds {text!r} are not understood: write 3, 1,2,5 or 1-10.")
+        low, high = int(first), int(last or first)
+        if not low <= high <= MAX_SEED or high - low >= 1_000:
+            raise UsageError(f"Seeds {text!r} are out of range: at most 1,000 from 0 to {MAX_SEED}.")
+        seeds.update(range(low, high + 1))
+    return sorted(seeds)

@@ -1,0 +1,21 @@
+"""The errors a user can meet: one line that names the cause and the cure."""
+
+
+class NormLabError(Exception):
+    """Something failed. The message is one line for the user; the command line exits with 1."""
+
+    exit_status = 1
+
+
+class UsageError(NormLabError):
+    """Something was asked for that cannot be done; nothing has changed. Exits with 2."""
+
+    exit_status = 2
+
+
+class DataError(NormLabError):
+    """A data set is missing, truncated or damaged; the message names the file."""
+
+
+class RunError(NormLabError):
+    """A run folder cannot be read, written or locked; the message names it."""

@@ -1,0 +1,256 @@
+"""Reading run folders: `<root>/<dataset>/<variant>/seed-<n>/`.
+
+A run is a folder that a person can read: `run.json` (what was trained, how, on what; written once),
+`metrics.jsonl` (one line per epoch), `model.safetensors`, `test_logits.safetensors`, and last, as
+the commit marker, `manifest.json` with the sha256 of the others. Nothing here needs torch. A folder
+that is damaged is listed as damaged, with the reason; it never fails the list.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from filelock import FileLock, Timeout
+
+from core.config import VARIANTS, Variant, variant_from_dict
+from core.errors import NormLabError, RunError
+from core.training.storage import parse_json, read_bytes, read_json, sha256
+
+SHIPPED_DIR = Path(
+    os.environ.get("NORMLAB_CHECKPOINTS") or Path(__file__).resolve().parents[2] / "checkpoints"
+)
+"""The runs that come with NormLab; the environment variable is for tests."""
+FORMAT = 1
+STATES = ("queued", "running", "done", "stopped", "interrupted", "failed", "damaged")
+MAX_MODEL_BYTES = 256 * 1024
+MAX_LOGITS_BYTES = 8 << 20
+MAX_METRICS_BYTES = 4 << 20
+COMMITTED_FILES = {
+    "run.json": 1 << 20,
+    "metrics.jsonl": MAX_METRICS_BYTES,
+    "model.safetensors": MAX_MODEL_BYTES,
+    "test_logits.safetensors": MAX_LOGITS_BYTES,
+}
+METRIC_COLUMNS = (
+    "epoch",
+    "train_cross_entropy",
+    "penalty",
+    "train_accuracy_percent",
+    "test_loss",
+    "test_accuracy_percent",
+    "seconds",
+    "learning_rate",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a listing knows of one run folder.
+
+    `name` is its path below the root, such as "mnist/gn/seed-1". `variant` is None and `info` empty
+    where the folder is too damaged to say. `final` holds the last epoch's figures of a run that is
+    done: `test_accuracy_percent`, `test_loss`, `errors`, `num_images`, `train_seconds`.
+    `digest` changes whenever the committed files do, and is what caches are keyed by.
+    """
+
+    path: Path
+    name: str
+    dataset: str
+    seed: int
+    state: str
+    variant: Variant | None = None
+    reason: str | None = None
+    epoch: int = 0
+    info: dict = field(default_factory=dict)
+    final: dict = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs it was started for."""
+        return self.variant.epochs if self.variant else 0
+
+    def to_dict(self) -> dict:
+        """The run as the command line's JSON documents show it."""
+        return {
+            "run": self.name,
+            "variant": self.variant.key if self.variant else self.path.parent.name,
+            "seed": self.seed,
+            "dataset": self.dataset,
+            "state": self.state,
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a trained network says of every test image.
+
+    `logits` (N, 10) float32, stored in half precision; `predicted` (N,) and `targets` (N,) int64.
+    `predicted` was decided on the full-precision logits.
+    """
+
+    logits: np.ndarray
+    predicted: np.ndarray
+    targets: np.ndarray
+
+
+def run_path(root: Path, dataset: str, variant_key: str, seed: int) -> Path:
+    """The folder of that run below `root`."""
+    return root / dataset / variant_key / f"seed-{seed}"
+
+
+def list_runs(root: Path, dataset: str | None = None) -> list[Run]:
+    """All runs below `root`, sorted by data set, order of variants and seed; [] if there is none."""
+    folders = root.glob(f"{dataset or '*'}/*/seed-*")
+    return sorted((read_run(path, root) for path in folders), key=_order)
+
+
+def _order(run: Run) -> tuple:
+    key = run.path.parent.name
+    position = list(VARIANTS).index(key) if key in VARIANTS else len(VARIANTS)
+    return run.dataset, position, key, run.seed
+
+
+def read_run(path: Path, root: Path) -> Run:
+    """The run in folder `path`; state "damaged" with a reason instead of an error."""
+    seed = path.name.removeprefix("seed-")
+    base = {
+        "path": path,
+        "name": path.relative_to(root).as_posix(),
+        "dataset": path.parent.parent.name,
+        "seed": int(seed) if seed.isdigit() else -1,
+    }
+    try:
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise RunError(f"{path.name} is a link that leads out of {root}")
+        info = read_json(path / "run.json")
+        variant = _read_variant(info, path)
+        details = _read_progress(path, variant)
+    except NormLabError as error:
+        return Run(**base, state="damaged", reason=str(error))
+    except OSError as error:
+        return Run(**base, state="damaged", reason=f"cannot be read: {error.strerror}")
+    return Run(**base, variant=variant, info=info, **details)
+
+
+def _read_variant(info: dict, path: Path) -> Variant:
+    if info.get("format") != FORMAT:
+        raise RunError(f"run.json has format {info.get('format')!r}; this version reads {FORMAT}")
+    try:
+        variant = variant_from_dict(info["variant"])
+        said = (info["dataset"], variant.key, f"seed-{info['seed']}")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"run.json lacks or misspells a field: {error}") from error
+    if said != path.parts[-3:]:
+        raise RunError(f"run.json says {'/'.join(said)} but lies in {'/'.join(path.parts[-3:])}")
+    return variant
+
+
+def _read_progress(path: Path, variant: Variant) -> dict:
+    if (path / "manifest.json").exists():
+        manifest = read_manifest(path)
+        return {
+            "state": "done",
+            "epoch": variant.epochs,
+            "final": manifest["final"],
+            "digest": sha256(json.dumps(manifest["files"], sort_keys=True).encode()),
+        }
+    epoch = len(read_metrics(path))
+    status = read_json(path / "status.json") if (path / "status.json").exists() else {}
+    if is_locked(path):
+        return {"state": "running", "epoch": epoch}
+    state = status.get("state", "interrupted")
+    if state not in ("queued", "stopped", "failed"):
+        state = "interrupted"
+    return {"state": state, "epoch": epoch, "reason": status.get("reason")}
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process is training this run: it holds the lock, whatever files exist."""
+    if not (path / "lock").is_file():
+        return False
+    try:
+        with FileLock(path / "lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+def read_manifest(path: Path) -> dict:
+    """The manifest of a finished run, after checking every file it commits.
+
+    Raises `RunError` naming the first file that is missing, changed or too large.
+    """
+    manifest = read_json(path / "manifest.json")
+    files, final = manifest.get("files"), manifest.get("final")
+    if not isinstance(files, dict) or not isinstance(final, dict):
+        raise RunError("manifest.json lacks its files or its final figures")
+    for name, max_bytes in COMMITTED_FILES.items():
+        content = read_bytes(path / name, max_bytes)
+        if sha256(content) != files.get(name):
+            raise RunError(f"{name} is not the file that was committed: its sha256 differs")
+    return manifest
+
+
+def read_metrics(path: Path) -> list[dict]:
+    """One record per epoch, keys `METRIC_COLUMNS`; a torn or foreign line is skipped."""
+    if not (path / "metrics.jsonl").exists():
+        return []
+    records = []
+    for line in read_bytes(path / "metrics.jsonl", MAX_METRICS_BYTES).splitlines():
+        try:
+            record = parse_json(line, "metrics.jsonl")
+        except RunError:
+            continue
+        if all(isinstance(record.get(name), (int, float)) for name in METRIC_COLUMNS):
+            records.append(record)
+    return records
+
+
+def read_tensors(content: bytes, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Tensors and metadata of a safetensors file; `RunError` names the file if it is not one."""
+    try:
+        tensors = safetensors.numpy.load(content)
+        (header_bytes,) = struct.unpack("<Q", content[:8])
+        header = parse_json(content[8 : 8 + header_bytes], name)
+    except (safetensors.SafetensorError, struct.error, ValueError, KeyError) as error:
+        raise RunError(f"{name} is not a valid safetensors file: {error}") from error
+    return tensors, header.get("__metadata__", {})
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Logits, predictions and true labels of the test set, from the run folder alone.
+
+    True labels are kept for the failures only: everywhere else the prediction is the label.
+    """
+    content = read_bytes(path / "test_logits.safetensors", MAX_LOGITS_BYTES)
+    tensors, _ = read_tensors(content, "test_logits.safetensors")
+    try:
+        logits = tensors["logits"].astype(np.float32)
+        predicted = tensors["predicted"].astype(np.int64)
+        targets = predicted.copy()
+        targets[tensors["failed_index"]] = tensors["failed_target"]
+    except (KeyError, IndexError) as error:
+        raise RunError(f"test_logits.safetensors lacks or misplaces {error}") from error
+    return Predictions(logits, predicted, targets)
+
+
+def find_run(name: str, root: Path) -> Run:
+    """The run called `name`, below `root` or among the shipped ones; `RunError` if there is none."""
+    for folder in (root, SHIPPED_DIR):
+        path = folder / name
+        if len(Path(name).parts) == 3 and ".." not in name and (path / "run.json").exists():
+            return read_run(path, folder)
+    raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/: see `python -m core runs`.")

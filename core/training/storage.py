@@ -1,0 +1,105 @@
+"""Files that are either wholly written or not at all, and readers that trust nothing they find."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from core.errors import RunError
+
+MAX_JSON_BYTES = 1 << 20
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Writes `content` durably: a temporary file beside `path`, fsync, replace, fsync the folder.
+
+    After a crash at any moment `path` holds either the old bytes or the new ones. Raises `RunError`
+    (no space, read-only folder) and then leaves the old file as it was.
+    """
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise cannot_write(path, error) from error
+
+
+def append_line(path: Path, line: str) -> None:
+    """Appends one line durably; a crash may leave a torn last line, which readers skip."""
+    try:
+        with path.open("ab") as file:
+            file.write(line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames in `folder` durable, where the system can (Windows cannot open a folder)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """The error a user sees when `path` cannot be written."""
+    return RunError(
+        f"Cannot write {path}: {error.strerror or error}. "
+        "Free space or choose a folder you may write to with --runs-dir."
+    )
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """The content of a regular file of at most `max_bytes`; `RunError` names what is wrong."""
+    try:
+        if not path.exists():
+            raise RunError(f"{path.name} is missing")
+        if not path.is_file():
+            raise RunError(f"{path.name} is not a regular file")
+        if path.stat().st_size > max_bytes:
+            raise RunError(f"{path.name} has {path.stat().st_size} bytes, more than {max_bytes}")
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path.name} cannot be read: {error.strerror or error}") from error
+
+
+def read_json(path: Path) -> dict:
+    """The JSON object in `path`; `RunError` if there is none."""
+    return parse_json(read_bytes(path, MAX_JSON_BYTES), path.name)
+
+
+def parse_json(content: bytes, name: str) -> dict:
+    """`content` as a JSON object; `RunError` that names the file if it is none."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{name} is not valid JSON") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{name} does not hold a JSON object")
+    return value
+
+
+def to_json(value: object) -> bytes:
+    """`value` as indented JSON, refusing NaN."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,1 @@
+"""NormLab's interface parts, shared by the pages."""
