@@ -24,6 +24,12 @@ MAX_EPOCHS = 1_000
 MAX_SEED = 2**31 - 1
 
 
+def check_epochs(epochs: int) -> None:
+    """Raises `UsageError` unless 1 ≤ epochs ≤ 1,000."""
+    if not 1 <= epochs <= MAX_EPOCHS:
+        raise UsageError(f"epochs is {epochs}: it must lie in 1 to {MAX_EPOCHS}.")
+
+
 @dataclass(frozen=True)
 class Variant:
     """One cell of norm × L1 × L2 × channels per group.
@@ -157,12 +163,6 @@ def variant_to_dict(variant: Variant) -> dict:
     """Its fields and `num_groups`, ready for JSON."""
     groups = variant.num_groups
     return {**asdict(variant), "num_groups": list(groups) if groups else None}
-
-
-def check_epochs(epochs: int) -> None:
-    """Raises `UsageError` unless 1 ≤ epochs ≤ 1,000."""
-    if not 1 <= epochs <= MAX_EPOCHS:
-        raise UsageError(f"epochs is {epochs}: it must lie in 1 to {MAX_EPOCHS}.")
 
 
 def parse_seeds(text: str) -> list[int]:
