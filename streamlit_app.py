@@ -1,0 +1,38 @@
+"""NormLab's entry: navigation over pages/, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    """Makes a page's own address work as the first request to a fresh server.
+
+    Until the first `st.navigation` call, Streamlit would take pages/ for its older page discovery.
+    """
+    PagesManager.uses_pages_directory = False
+    yield
+
+
+def main() -> None:
+    """Runs the page that the address names."""
+    st.navigation(
+        [
+            st.Page("pages/overview.py", title="Overview", icon=":material/compare_arrows:"),
+            st.Page("pages/curves.py", title="Curves", icon=":material/show_chart:"),
+            st.Page("pages/parameters.py", title="Parameters", icon=":material/account_tree:"),
+            st.Page("pages/failures.py", title="Failures", icon=":material/grid_view:"),
+        ]
+    ).run()
+
+
+if get_script_run_ctx(suppress_warning=True) is None:
+    app = st.App(__file__, lifespan=lifespan)
+else:
+    main()

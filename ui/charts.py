@@ -1,0 +1,59 @@
+"""What all charts share: scales per variant, and export to PNG and SVG. No streamlit.
+
+Charts are pure: a DataFrame goes in, an Altair chart comes out. In the browser Streamlit's theme
+colours the background and the text; exported figures get their own light palette here.
+"""
+
+from __future__ import annotations
+
+import altair as alt
+
+from core.config import VARIANTS
+from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
+
+VARIANT_LABELS = {key: variant.label for key, variant in VARIANTS.items()}
+PNG_SCALE = 2
+EXPORT_CONFIG = {
+    "background": "#FFFFFF",
+    "font": "sans-serif",
+    "padding": 12,
+    "axis": {"labelColor": "#3B4654", "titleColor": "#1B2430", "gridColor": "#E3E8EE"},
+    "legend": {"labelColor": "#1B2430", "titleColor": "#1B2430"},
+    "title": {"color": "#1B2430"},
+    "view": {"stroke": None},
+}
+
+
+def variant_color_scale() -> alt.Scale:
+    """Variant key → colour."""
+    return alt.Scale(domain=list(VARIANT_COLORS), range=list(VARIANT_COLORS.values()))
+
+
+def variant_shape_scale() -> alt.Scale:
+    """Variant key → point shape."""
+    return alt.Scale(domain=list(VARIANT_SHAPES), range=list(VARIANT_SHAPES.values()))
+
+
+def variant_label_expression(field: str = "datum.value") -> str:
+    """A Vega expression that turns a variant key into its label, for axes and legends."""
+    return f"{VARIANT_LABELS!r}[{field}]"
+
+
+def to_png(chart: alt.TopLevelMixin) -> bytes:
+    """`chart` as a PNG on white, two pixels per unit."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_png(_spec(chart), scale=PNG_SCALE)
+
+
+def to_svg(chart: alt.TopLevelMixin) -> bytes:
+    """`chart` as an SVG on white."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg(_spec(chart)).encode()
+
+
+def _spec(chart: alt.TopLevelMixin) -> dict:
+    spec = chart.to_dict()
+    spec["config"] = {**EXPORT_CONFIG, **spec.get("config", {})}
+    return spec

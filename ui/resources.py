@@ -1,0 +1,107 @@
+"""Cached loading of runs, their metrics and predictions, and test images; torch-free.
+
+Everything is keyed by the run's digest or by the files' times, so a new or changed run shows up on
+the next rerun. What these functions return is shared between sessions: read it, never change it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.training.runs import (
+    SHIPPED_DIR,
+    Predictions,
+    Run,
+    list_runs,
+    read_metrics,
+    read_predictions,
+)
+
+if TYPE_CHECKING:
+    from core.data.datasets import DatasetStatus
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LOCAL_DIR = REPOSITORY / "runs"
+MAX_CACHED_RUNS = 200
+
+
+def runs(dataset: str, *, local: bool = False) -> list[Run]:
+    """The finished runs of `dataset`, shipped or made here, by variant and seed."""
+    return [run for run in all_runs(dataset, local=local) if run.state == "done" and run.variant]
+
+
+def damaged_runs(dataset: str, *, local: bool = False) -> list[Run]:
+    """The runs of `dataset` that cannot be read; their `reason` says why."""
+    return [run for run in all_runs(dataset, local=local) if run.state == "damaged"]
+
+
+def all_runs(dataset: str, *, local: bool = False) -> list[Run]:
+    """Every run of `dataset`, whatever its state."""
+    root = LOCAL_DIR if local else SHIPPED_DIR
+    return _list_runs(str(root), dataset, _fingerprint(root / dataset))
+
+
+def datasets_with_runs(*, local: bool = False) -> list[str]:
+    """Keys of the data sets that have at least one run folder."""
+    root = LOCAL_DIR if local else SHIPPED_DIR
+    return sorted({path.parts[-3] for path in root.glob("*/*/seed-*")})
+
+
+def _fingerprint(folder: Path) -> tuple:
+    """Changes whenever a file that a listing reads is added, replaced or removed."""
+    stats = ((path, path.lstat()) for path in sorted(folder.glob("*/seed-*/*")))
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _list_runs(root: str, dataset: str, fingerprint: tuple) -> list[Run]:
+    return list_runs(Path(root), dataset)
+
+
+def metrics(run: Run) -> pd.DataFrame:
+    """One row per epoch, columns `core.training.runs.METRIC_COLUMNS`."""
+    return _metrics(str(run.path), run.digest)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_CACHED_RUNS)
+def _metrics(path: str, digest: str) -> pd.DataFrame:
+    return pd.DataFrame(read_metrics(Path(path)))
+
+
+def predictions(run: Run) -> Predictions:
+    """What the run says of every test image, as read-only arrays."""
+    return _predictions(str(run.path), run.digest)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_CACHED_RUNS)
+def _predictions(path: str, digest: str) -> Predictions:
+    found = read_predictions(Path(path))
+    for array in (found.logits, found.predicted, found.targets):
+        array.flags.writeable = False
+    return found
+
+
+def dataset_status(key: str) -> DatasetStatus:
+    """Whether the images of data set `key` are on this machine, and where they are looked for."""
+    from core.data.datasets import check_dataset, data_dir
+
+    return check_dataset(key, data_dir())
+
+
+def test_images(key: str) -> np.ndarray:
+    """The test images (N, 28, 28) uint8, read-only; `DataError` where they are not here."""
+    return _test_images(key, str(dataset_status(key).path))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _test_images(key: str, path: str) -> np.ndarray:
+    from core.data.datasets import data_dir, load_split
+
+    images = load_split(key, data_dir(), "test").images
+    images.flags.writeable = False
+    return images

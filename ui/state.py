@@ -1,0 +1,68 @@
+"""Session keys and query parameters; the only access to `st.session_state`.
+
+Every choice that changes what a page shows is bound to a query parameter of the same name, so a
+link reproduces the view and a choice survives a change of page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from core.config import VARIANTS
+from core.training.runs import Run
+
+DATASET = "dataset"
+SEED = "seed"
+SOURCE = "runs"
+ALL_SEEDS = "all"
+SHIPPED, LOCAL = "shipped", "local"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the sidebar has chosen: a data set and its finished runs of the chosen seeds."""
+
+    dataset: str
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds among the runs, ascending."""
+        return tuple(sorted({run.seed for run in self.runs}))
+
+    @property
+    def by_variant(self) -> dict[str, list[Run]]:
+        """The runs of each variant that has any, in the order of `VARIANTS`, by seed."""
+        groups: dict[str, list[Run]] = {key: [] for key in VARIANTS}
+        for run in sorted(self.runs, key=lambda run: run.seed):
+            groups.setdefault(run.variant.key if run.variant else "", []).append(run)
+        return {key: runs for key, runs in groups.items() if runs}
+
+
+def bound(name: str) -> dict[str, Any]:
+    """Arguments that give a widget the key `name` and keep its value in the URL under it."""
+    return {"key": name, "bind": "query-params"}
+
+
+def value(name: str, default: Any = None) -> Any:
+    """The current value of the widget or entry `name`."""
+    return st.session_state.get(name, default)
+
+
+def dataset() -> str:
+    """The key of the data set the sidebar shows; "" before `sidebar.render()`."""
+    return value(DATASET, "")
+
+
+def seed() -> int | None:
+    """The one seed that was chosen, or None for all of them."""
+    chosen = value(SEED, ALL_SEEDS)
+    return int(chosen) if str(chosen).isdigit() else None
+
+
+def requested(name: str) -> str | None:
+    """What the address asks for under `name`, valid or not; read it before the widget exists."""
+    return st.query_params.get(name)
