@@ -1,0 +1,281 @@
+"""The data sets: what is known of each, whether it is on this machine, and its images.
+
+All have ten classes and 28×28 images, light ink on black. Those that are downloaded lie in
+torchvision's folders (`MNIST/raw` and so on) as raw IDX files; reading them needs no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from core.config import IMAGE_SIZE, NUM_CLASSES
+from core.data.digits import digits_path, enlarge, read_digits, split_indices
+from core.data.idx import MISSING, IdxFile
+from core.errors import DataError, UsageError
+
+SPLITS = ("train", "test")
+CHECKSUMS_FILE = "SHA256SUMS"
+"""Written beside downloaded files; `sha256sum -c` reads it too."""
+
+DIGIT_NAMES = tuple("0123456789")
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set without reading it.
+
+    `mean` and `std` are those of the training pixels scaled to [0, 1], for normalization.
+    """
+
+    key: str
+    label: str
+    num_train: int
+    num_test: int
+    mean: float
+    std: float
+    class_names: tuple[str, ...]
+    downloadable: bool
+    description: str
+    source: str
+
+
+DATASETS: dict[str, DatasetInfo] = {
+    info.key: info
+    for info in (
+        DatasetInfo(
+            key="mnist",
+            label="MNIST",
+            num_train=60_000,
+            num_test=10_000,
+            mean=0.1307,
+            std=0.3081,
+            class_names=DIGIT_NAMES,
+            downloadable=True,
+            description="Handwritten digits of census employees and school students.",
+            source="LeCun, Cortes and Burges, 1998",
+        ),
+        DatasetInfo(
+            key="fashion-mnist",
+            label="Fashion-MNIST",
+            num_train=60_000,
+            num_test=10_000,
+            mean=0.2860,
+            std=0.3530,
+            class_names=(
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
+            downloadable=True,
+            description="Photographs of clothing from an online shop.",
+            source="Xiao, Rasul and Vollgraf, 2017",
+        ),
+        DatasetInfo(
+            key="kmnist",
+            label="Kuzushiji-MNIST",
+            num_train=60_000,
+            num_test=10_000,
+            mean=0.1918,
+            std=0.3483,
+            class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+            downloadable=True,
+            description="Ten cursive Japanese characters from old books.",
+            source="Clanuwat and others, 2018",
+        ),
+        DatasetInfo(
+            key="qmnist",
+            label="QMNIST",
+            num_train=60_000,
+            num_test=60_000,
+            mean=0.1307,
+            std=0.3081,
+            class_names=DIGIT_NAMES,
+            downloadable=True,
+            description="MNIST made again from its sources, with all 60,000 test digits.",
+            source="Yadav and Bottou, 2019",
+        ),
+        DatasetInfo(
+            key="digits",
+            label="Digits",
+            num_train=1_437,
+            num_test=360,
+            mean=0.1571,
+            std=0.2926,
+            class_names=DIGIT_NAMES,
+            downloadable=False,
+            description=(
+                "Handwritten digits that come with scikit-learn, enlarged from 8×8 pixels; "
+                "the same writers are in both parts."
+            ),
+            source="Alpaydin and Kaynak, 1998",
+        ),
+    )
+}
+
+FOLDERS = {
+    "mnist": "MNIST",
+    "fashion-mnist": "FashionMNIST",
+    "kmnist": "KMNIST",
+    "qmnist": "QMNIST",
+}
+"""The folder below the root, which is also the name of torchvision's class."""
+
+# Of the original files; the other sets have the checksums that were recorded on download.
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """Whether a data set can be read. `reason` says in one line why not, and what to do."""
+
+    key: str
+    present: bool
+    path: Path
+    reason: str | None = None
+
+
+class Split(NamedTuple):
+    """`images` (N, 28, 28) uint8, 0 is black; `targets` (N,) int64, from 0 to 9."""
+
+    images: np.ndarray
+    targets: np.ndarray
+
+
+def get_dataset(key: str) -> DatasetInfo:
+    """The data set of that name; `UsageError` lists the known ones."""
+    try:
+        return DATASETS[key]
+    except KeyError:
+        raise UsageError(f"Unknown data set {key!r}: choose from {', '.join(DATASETS)}.") from None
+
+
+def data_dir(override: str | Path | None = None) -> Path:
+    """The folder of the data sets: `override`, else NORMLAB_DATA, else `data` where we are."""
+    return Path(override or os.environ.get("NORMLAB_DATA") or "data").expanduser()
+
+
+def check_dataset(key: str, root: Path) -> DatasetStatus:
+    """Whether all files are there with the right size and header; reads a few bytes of each."""
+    info = get_dataset(key)
+    if not info.downloadable:
+        return _check_digits(key)
+    path = raw_folder(key, root)
+    files = [file for split in SPLITS for file in idx_files(key, root, split)]
+    problems = [(file, problem) for file in files if (problem := file.problem())]
+    if not problems:
+        return DatasetStatus(key, True, path)
+    if [problem for _, problem in problems] == [MISSING] * len(files):
+        return DatasetStatus(key, False, path, f"{info.label} is not in {path}: {_cure(key)}")
+    file, problem = problems[0]
+    return DatasetStatus(key, False, path, f"{file.path} {problem} {_cure(key)}")
+
+
+def _check_digits(key: str) -> DatasetStatus:
+    try:
+        return DatasetStatus(key, True, digits_path())
+    except DataError as error:
+        return DatasetStatus(key, False, Path(), str(error))
+
+
+def load_split(key: str, root: Path, split: str) -> Split:
+    """The "train" or the "test" images and their classes, in the order of the files.
+
+    Raises `DataError` that names a missing, truncated or damaged file and the cure.
+    """
+    info = get_dataset(key)
+    if split not in SPLITS:
+        raise UsageError(f"Unknown split {split!r}: choose from {', '.join(SPLITS)}.")
+    if not info.downloadable:
+        digits, targets = read_digits()
+        chosen = split_indices(targets)[split]
+        return Split(enlarge(digits[chosen]), targets[chosen])
+    image_file, label_file = idx_files(key, root, split)
+    images, labels = read_idx(key, image_file), read_idx(key, label_file)
+    # QMNIST's labels have eight columns: the class, then writer and origin of the image.
+    targets = (labels[:, 0] if labels.ndim == 2 else labels).astype(np.int64)
+    if targets.min() < 0 or targets.max() >= NUM_CLASSES:
+        raise DataError(
+            f"{label_file.path} is damaged: it holds classes other than 0 to 9. "
+            f"Delete it and fetch it again: {_cure(key)}"
+        )
+    return Split(images, targets)
+
+
+def raw_folder(key: str, root: Path) -> Path:
+    """Where the raw files of a downloadable data set lie."""
+    return root / FOLDERS[key] / "raw"
+
+
+def idx_files(key: str, root: Path, split: str) -> tuple[IdxFile, IdxFile]:
+    """The image and the label file of a downloadable data set, named as torchvision does."""
+    info, folder = get_dataset(key), raw_folder(key, root)
+    num_images = info.num_train if split == "train" else info.num_test
+    image_shape = (num_images, IMAGE_SIZE, IMAGE_SIZE)
+    if key == "qmnist":
+        return (
+            IdxFile(folder / f"qmnist-{split}-images-idx3-ubyte", image_shape),
+            IdxFile(folder / f"qmnist-{split}-labels-idx2-int", (num_images, 8), ">i4"),
+        )
+    prefix = "train" if split == "train" else "t10k"
+    return (
+        IdxFile(folder / f"{prefix}-images-idx3-ubyte", image_shape),
+        IdxFile(folder / f"{prefix}-labels-idx1-ubyte", (num_images,)),
+    )
+
+
+def read_idx(key: str, file: IdxFile) -> np.ndarray:
+    """The values of one file, checked against its known or recorded checksum.
+
+    Raises `DataError` that names the file, what is wrong with it and the cure.
+    """
+    problem = file.problem()
+    if problem is None:
+        content = np.fromfile(file.path, np.uint8)
+        expected = expected_sha256(key, file.path)
+        if expected in (None, hashlib.sha256(content.data).hexdigest()):
+            return file.parse(content)
+        problem = "is damaged: its SHA-256 is not the expected one. Delete it and fetch it again:"
+    raise DataError(f"{file.path} {problem} {_cure(key)}")
+
+
+def expected_sha256(key: str, path: Path) -> str | None:
+    """The checksum that a raw file has to have, in hexadecimal; None where nothing is known."""
+    if key == "mnist" and path.name in MNIST_SHA256:
+        return MNIST_SHA256[path.name]
+    return read_checksums(path.parent).get(path.name)
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """File name → SHA-256 as recorded on download; empty where nothing was."""
+    path = folder / CHECKSUMS_FILE
+    try:
+        lines = path.read_text().splitlines() if path.exists() else []
+        pairs = [line.split(maxsplit=1) for line in lines]
+        return {name: checksum for checksum, name in pairs}
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} is damaged: it is no list of checksums. "
+            "Delete it and the files beside it, then fetch the data set again."
+        ) from error
+
+
+def _cure(key: str) -> str:
+    return f"press Download in the app or run `python -m core train gn --dataset {key}`."
