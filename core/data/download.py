@@ -1,4 +1,4 @@
-"""Fetching data sets: torchvision's addresses and checksums, with progress, each file whole or not."""
+"""Fetching data sets: torchvision's addresses and checksums, with progress, no half files.
 
 torchvision's own download prints its progress and leaves a truncated file under the final name
 when it is interrupted; so its tables are used and the bytes are moved here.
