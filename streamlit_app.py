@@ -22,12 +22,23 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
 
 def main() -> None:
     """Runs the page that the address names."""
+    st.set_page_config(page_icon="🔢")  # else the browser would fetch the page's icon from the web
+    overview = "pages/overview.py"
     st.navigation(
         [
-            st.Page("pages/overview.py", title="Overview", icon=":material/compare_arrows:"),
+            st.Page(
+                overview,
+                default=True,
+                title="Overview",
+                url_path="home",
+                icon=":material/compare_arrows:",
+            ),
             st.Page("pages/curves.py", title="Curves", icon=":material/show_chart:"),
             st.Page("pages/parameters.py", title="Parameters", icon=":material/account_tree:"),
             st.Page("pages/failures.py", title="Failures", icon=":material/grid_view:"),
+            st.Page(
+                overview, title="Overview", visibility="hidden"
+            ),  # so that /overview is an address too
         ]
     ).run()
 

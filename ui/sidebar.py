@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.data.datasets import DATASETS
 from ui import device_line, resources, state
 from ui.state import Selection
-
-try:  # TEMPORARY until core.data.datasets lands
-    from core.data.datasets import DATASETS
-except ImportError:
-    from types import SimpleNamespace
-
-    DATASETS = {k: SimpleNamespace(label=k) for k in ("mnist", "fashion-mnist", "kmnist", "qmnist", "digits")}
 
 PREFERRED_DATASET = "mnist"
 MAX_WARNINGS = 3
@@ -20,7 +14,7 @@ MAX_WARNINGS = 3
 
 def render() -> Selection:
     """Draws the sidebar and returns what it has chosen; damaged runs become one-line warnings."""
-    st.set_page_config(layout="wide", page_icon=":material/compare_arrows:")
+    st.set_page_config(layout="wide", page_icon="🔢")
     with st.sidebar:
         local = _source_picker()
         dataset = _dataset_picker(local)

@@ -66,3 +66,8 @@ def seed() -> int | None:
 def requested(name: str) -> str | None:
     """What the address asks for under `name`, valid or not; read it before the widget exists."""
     return st.query_params.get(name)
+
+
+def put(name: str, new: Any) -> None:
+    """Sets the value of the widget or entry `name`: in a callback, or before the widget exists."""
+    st.session_state[name] = new
