@@ -118,6 +118,7 @@ def download_dataset(key: str, root: Path, progress: Progress | None = None) -> 
 
 def _download_files(files: list[IdxFile], sources: dict[str, Source], progress: Progress) -> None:
     done, total = 0, sum(file.num_bytes for file in files)
+    progress(done, total)
     for file in files:
         report = partial(_report, progress, done, total)
         _download_file(file, sources[file.path.name], report)

@@ -1,0 +1,89 @@
+"""What several rooms' tests share: real MNIST where it is at hand, and small made-up data sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+
+from core.data import datasets
+from core.data.idx import IdxFile
+
+NUM_TRAIN, NUM_TEST = 30, 20
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "browser: drives a real browser (needs Chromium)")
+
+
+@pytest.fixture(scope="session")
+def unavailable() -> Callable[[str], NoReturn]:
+    """Skips with the reason, or fails where NORMLAB_REQUIRE=1 says that nothing may be skipped."""
+
+    def stop(reason: str) -> NoReturn:
+        if os.environ.get("NORMLAB_REQUIRE") == "1":
+            pytest.fail(f"required here: {reason}")
+        pytest.skip(reason)
+
+    return stop
+
+
+@pytest.fixture(scope="session")
+def mnist_root(unavailable: Callable[[str], NoReturn]) -> Path:
+    """The folder that holds real MNIST."""
+    root = datasets.data_dir()
+    status = datasets.check_dataset("mnist", root)
+    if not status.present:
+        unavailable(status.reason or "MNIST is absent")
+    return root
+
+
+@pytest.fixture
+def small_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every downloadable set has 30 training and 20 test images, and no checksum is known."""
+    for key in datasets.FOLDERS:
+        info = replace(datasets.DATASETS[key], num_train=NUM_TRAIN, num_test=NUM_TEST)
+        monkeypatch.setitem(datasets.DATASETS, key, info)
+    monkeypatch.setattr(datasets, "MNIST_SHA256", {})
+
+
+def idx_content(file: IdxFile, seed: int = 0) -> bytes:
+    """A valid file of random pixels, or of the classes 0, 1, … 9, 0, …"""
+    if len(file.shape) == 3:
+        values = np.random.default_rng(seed).integers(0, 256, file.shape)
+    else:
+        columns = np.arange(8) if len(file.shape) == 2 else np.arange(1)
+        values = (np.arange(file.shape[0])[:, None] % 10 + 1000 * columns).reshape(file.shape)
+    return file.header + values.astype(file.dtype).tobytes()
+
+
+@pytest.fixture
+def dataset_files(small_datasets: None) -> Callable[[str, Path], dict[Path, bytes]]:
+    """A function (key, root) → the path and content of each of a small set's four files."""
+
+    def build(key: str, root: Path) -> dict[Path, bytes]:
+        files = [file for split in datasets.SPLITS for file in datasets.idx_files(key, root, split)]
+        return {file.path: idx_content(file, seed) for seed, file in enumerate(files)}
+
+    return build
+
+
+@pytest.fixture
+def write_dataset(
+    dataset_files: Callable[[str, Path], dict[Path, bytes]],
+) -> Callable[[str, Path], dict[Path, bytes]]:
+    """Like `dataset_files`, and the files are there."""
+
+    def write(key: str, root: Path) -> dict[Path, bytes]:
+        files = dataset_files(key, root)
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return files
+
+    return write

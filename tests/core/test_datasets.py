@@ -1,0 +1,366 @@
+"""Reading data sets: what is right is read exactly, what is wrong is named with its cure."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data import datasets, digits
+from core.data.datasets import DATASETS, check_dataset, data_dir, get_dataset, load_split
+from core.data.idx import IdxFile
+from core.errors import DataError, UsageError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOWNLOADED = tuple(datasets.FOLDERS)
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+# The registry
+
+
+def test_the_five_data_sets_are_known_and_complete():
+    assert list(DATASETS) == ["mnist", "fashion-mnist", "kmnist", "qmnist", "digits"]
+    for key, info in DATASETS.items():
+        assert info.key == key
+        assert len(set(info.class_names)) == 10
+        assert 0 < info.mean < 1 and 0 < info.std < 1
+        assert info.downloadable == (key in datasets.FOLDERS)
+
+
+def test_an_unknown_data_set_lists_the_known_ones(tmp_path):
+    for call in (
+        lambda: get_dataset("cifar"),
+        lambda: check_dataset("cifar", tmp_path),
+        lambda: load_split("cifar", tmp_path, "test"),
+    ):
+        with pytest.raises(UsageError) as error:
+            call()
+        assert all(key in one_line(error) for key in ("'cifar'", *DATASETS))
+
+
+def test_an_unknown_split_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="'valid'.*train, test"):
+        load_split("digits", tmp_path, "valid")
+
+
+def test_the_folder_comes_from_the_argument_then_the_environment_then_the_default(monkeypatch):
+    monkeypatch.setenv("NORMLAB_DATA", "/elsewhere")
+    assert data_dir("/here") == Path("/here")
+    assert data_dir() == Path("/elsewhere")
+    monkeypatch.setenv("NORMLAB_DATA", "")
+    assert data_dir() == Path("data")
+
+
+def test_reading_imports_neither_torch_nor_scikit_learn(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from core.data.datasets import *\n"
+        "check_dataset('mnist', Path()); load_split('digits', Path(), 'test')\n"
+        "print({'torch', 'torchvision', 'sklearn', 'numpy'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert (done.stdout, done.stderr) == ("{'numpy'}\n", "")
+
+
+# IDX files
+
+
+def test_header_and_values_by_hand(tmp_path):
+    file = IdxFile(tmp_path / "labels", (2, 3), ">i4")
+    content = bytes([0, 0, 12, 2, 0, 0, 0, 2, 0, 0, 0, 3])
+    content += bytes([0, 0, 0, 1, 0, 0, 1, 0, 0xFF, 0xFF, 0xFF, 0xFE]) + bytes(12)
+    assert content[:12] == file.header and len(content) == file.num_bytes
+    parsed = file.parse(np.frombuffer(content, np.uint8))
+    assert parsed.tolist() == [[1, 256, -2], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("key", DOWNLOADED)
+def test_a_small_set_is_read_exactly(key, tmp_path, write_dataset):
+    contents = list(write_dataset(key, tmp_path).values())
+    assert check_dataset(key, tmp_path).present
+    for split, num_images, image_bytes in (("train", 30, contents[0]), ("test", 20, contents[2])):
+        images, targets = load_split(key, tmp_path, split)
+        assert images.shape == (num_images, 28, 28) and images.dtype == np.uint8
+        assert images.tobytes() == image_bytes[16:]
+        assert targets.dtype == np.int64 and targets.tolist() == [i % 10 for i in range(num_images)]
+
+
+@pytest.mark.parametrize("key", DOWNLOADED)
+def test_the_expected_sizes_of_the_real_files(key, tmp_path):
+    sizes = [
+        file.num_bytes
+        for split in datasets.SPLITS
+        for file in datasets.idx_files(key, tmp_path, split)
+    ]
+    if key == "qmnist":
+        assert sizes == [47_040_016, 12 + 60_000 * 8 * 4] * 2
+    else:
+        assert sizes == [47_040_016, 60_008, 7_840_016, 10_008]
+
+
+# What is missing, truncated or damaged
+
+
+@pytest.mark.parametrize("key", DOWNLOADED)
+def test_an_absent_set_says_so_and_how_to_get_it(key, tmp_path):
+    status = check_dataset(key, tmp_path)
+    assert not status.present and status.path == datasets.raw_folder(key, tmp_path)
+    assert f"{DATASETS[key].label} is not in {status.path}" in status.reason
+    assert "Download" in status.reason and f"--dataset {key}" in status.reason
+    with pytest.raises(DataError, match="is missing. Fetch it:"):
+        load_split(key, tmp_path, "test")
+    assert list(tmp_path.iterdir()) == []
+
+
+def truncated(content: bytes) -> bytes:
+    return content[:-1]
+
+
+def lengthened(content: bytes) -> bytes:
+    return content + b"\0"
+
+
+def emptied(content: bytes) -> bytes:
+    return b""
+
+
+def of_another_shape(content: bytes) -> bytes:
+    return content[:7] + bytes([content[7] ^ 1]) + content[8:]
+
+
+@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (truncated, "is truncated: {short} of {size} bytes"),
+        (emptied, "is truncated: 0 of {size} bytes"),
+        (lengthened, "is damaged: {long} bytes instead of {size}"),
+        (of_another_shape, "is damaged: its header"),
+    ],
+)
+def test_a_wrong_size_or_header_is_named_by_the_cheap_check(
+    damage, words, index, tmp_path, write_dataset
+):
+    path, content = list(write_dataset("kmnist", tmp_path).items())[index]
+    path.write_bytes(damage(content))
+    size = len(content)
+    words = words.format(size=f"{size:,}", short=f"{size - 1:,}", long=f"{size + 1:,}")
+    status = check_dataset("kmnist", tmp_path)
+    with pytest.raises(DataError) as error:
+        load_split("kmnist", tmp_path, "train" if index < 2 else "test")
+    assert not status.present
+    assert status.reason == one_line(error)
+    assert f"{path} {words}" in status.reason
+    assert "Delete it and fetch it again: press Download" in status.reason
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_one_missing_file_is_named_even_where_its_packed_form_is_there(
+    index, tmp_path, write_dataset
+):
+    path = list(write_dataset("qmnist", tmp_path))[index]
+    path.rename(path.with_name(path.name + ".gz"))
+    status = check_dataset("qmnist", tmp_path)
+    assert not status.present and f"{path} is missing. Fetch it:" in status.reason
+
+
+def test_a_folder_in_place_of_a_file_is_no_file(tmp_path, write_dataset):
+    path = next(iter(write_dataset("mnist", tmp_path)))
+    path.unlink()
+    path.mkdir()
+    assert f"{path} is missing" in check_dataset("mnist", tmp_path).reason
+
+
+def test_an_unreadable_file_says_why(tmp_path, write_dataset, monkeypatch):
+    path = next(iter(write_dataset("mnist", tmp_path)))
+
+    def refuse(self, *args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    reason = check_dataset("mnist", tmp_path).reason
+    assert f"{path} cannot be read: Permission denied. Make it readable" in reason
+
+
+def flip_byte(path: Path, position: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(position)
+        value = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([value ^ 1]))
+
+
+def test_mnist_that_is_not_mnist_is_refused_on_loading(tmp_path, write_dataset, monkeypatch):
+    path, content = next(iter(write_dataset("mnist", tmp_path).items()))
+    checksum = hashlib.sha256(content).hexdigest()
+    monkeypatch.setattr(datasets, "MNIST_SHA256", {path.name: checksum})
+    load_split("mnist", tmp_path, "train")
+    flip_byte(path, 5_000)
+    assert check_dataset("mnist", tmp_path).present
+    with pytest.raises(DataError) as error:
+        load_split("mnist", tmp_path, "train")
+    assert f"{path} is damaged: its SHA-256" in one_line(error)
+    load_split("mnist", tmp_path, "test")
+
+
+def test_damage_after_download_is_noticed_by_the_recorded_checksum(tmp_path, write_dataset):
+    files = write_dataset("kmnist", tmp_path)
+    folder = datasets.raw_folder("kmnist", tmp_path)
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {path.name}\n" for path, data in files.items()]
+    (folder / datasets.CHECKSUMS_FILE).write_text("".join(lines))
+    assert len(load_split("kmnist", tmp_path, "test").images) == 20
+    path = list(files)[2]
+    flip_byte(path, 16)
+    with pytest.raises(DataError) as error:
+        load_split("kmnist", tmp_path, "test")
+    assert f"{path} is damaged: its SHA-256" in one_line(error)
+
+
+@pytest.mark.parametrize("content", [b"garbage\n", b"\xff\xfe\x00", b"\n"])
+def test_a_damaged_list_of_checksums_is_named(content, tmp_path, write_dataset):
+    write_dataset("kmnist", tmp_path)
+    path = datasets.raw_folder("kmnist", tmp_path) / datasets.CHECKSUMS_FILE
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        load_split("kmnist", tmp_path, "test")
+    assert f"{path} is damaged" in one_line(error)
+
+
+def test_a_class_that_does_not_exist_is_damage(tmp_path, write_dataset):
+    for key, position in (("mnist", -1), ("qmnist", -32)):
+        path, content = list(write_dataset(key, tmp_path).items())[3]
+        damaged = bytearray(content)
+        damaged[position] = 200
+        path.write_bytes(damaged)
+        with pytest.raises(DataError) as error:
+            load_split(key, tmp_path, "test")
+        assert f"{path} is damaged: it holds classes other than 0 to 9" in one_line(error)
+
+
+# Digits
+
+
+def test_digits_are_those_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    expected = load_digits()
+    values, targets = digits.read_digits()
+    assert np.array_equal(values, expected.images) and np.array_equal(targets, expected.target)
+
+
+def test_the_split_is_stratified_and_fixed():
+    targets = digits.read_digits()[1]
+    split = digits.split_indices(targets)
+    train, test = split["train"], split["test"]
+    assert (len(train), len(test)) == (1_437, 360)
+    assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(1_797))
+    fifth = np.bincount(targets) / 5
+    assert np.all(np.abs(np.bincount(targets[test]) - fifth) < 1)
+    digest = hashlib.sha256(test.astype("<i8").tobytes()).hexdigest()
+    assert digest == "6708f8ccc741cc5fb3b3e35410cf1148c6065f6d1c47cc6439578dc07e3dba39"
+
+
+def test_every_fifth_by_hand():
+    split = digits.split_indices(np.array([1, 0, 1, 0, 1, 0, 1]))
+    # In order of class: 1 3 5 | 0 2 4 6, of which the first and the sixth are for testing.
+    assert split["test"].tolist() == [1, 4]
+    assert split["train"].tolist() == [0, 2, 3, 5, 6]
+
+
+def test_digits_look_like_mnist(tmp_path):
+    info = get_dataset("digits")
+    for name, num_images in (("train", info.num_train), ("test", info.num_test)):
+        images, targets = load_split("digits", tmp_path, name)
+        assert images.shape == (num_images, 28, 28) and images.dtype == np.uint8
+        assert targets.shape == (num_images,) and targets.dtype == np.int64
+        inner = images[:, 4:24, 4:24]
+        assert images.sum(dtype=np.int64) == inner.sum(dtype=np.int64)
+        assert inner.max() == 255
+
+
+def test_enlarging_keeps_place_and_full_scale():
+    digit = np.zeros((1, 8, 8), np.uint8)
+    digit[0, :, :4] = 16
+    image = digits.enlarge(digit)[0]
+    assert image[4:24, 4:12].min() == 255 and image[4:24, 16:24].max() == 0
+    half = digits.enlarge(np.full((1, 8, 8), 8, np.uint8))[0]
+    assert set(np.unique(half)) == {0, 128}
+
+
+def test_mean_and_std_of_digits_are_those_of_the_training_pixels(tmp_path):
+    info = get_dataset("digits")
+    pixels = load_split("digits", tmp_path, "train").images / 255
+    assert math.isclose(pixels.mean(), info.mean, abs_tol=5e-5)
+    assert math.isclose(pixels.std(), info.std, abs_tol=5e-5)
+
+
+def test_digits_are_always_there_and_name_what_is_broken(tmp_path, monkeypatch):
+    assert check_dataset("digits", tmp_path).present
+    monkeypatch.setattr(digits, "find_spec", lambda name: None)
+    status = check_dataset("digits", tmp_path)
+    assert not status.present and "scikit-learn is not installed: run" in status.reason
+
+
+def test_damaged_digits_are_named(tmp_path, monkeypatch):
+    path = tmp_path / "digits.csv.gz"
+    path.write_bytes(digits.digits_path().read_bytes()[:5_000])
+    monkeypatch.setattr(digits, "digits_path", lambda: path)
+    with pytest.raises(DataError) as error:
+        load_split("digits", tmp_path, "test")
+    assert f"{path} is damaged: run" in one_line(error)
+
+
+# Real MNIST
+
+
+def test_real_mnist_is_read_as_torchvision_reads_it(mnist_root):
+    from core.data.download import import_torchvision
+
+    for split in datasets.SPLITS:
+        expected = import_torchvision().datasets.MNIST(mnist_root, train=split == "train")
+        images, targets = load_split("mnist", mnist_root, split)
+        assert np.array_equal(images, expected.data.numpy())
+        assert np.array_equal(targets, expected.targets.numpy())
+
+
+def test_real_mnist_has_the_mean_and_std_of_the_recipe(mnist_root):
+    info = get_dataset("mnist")
+    pixels = load_split("mnist", mnist_root, "train").images.astype(np.float32) / 255
+    assert math.isclose(pixels.mean(dtype=np.float64), info.mean, abs_tol=5e-5)
+    assert math.isclose(pixels.std(dtype=np.float64), info.std, abs_tol=5e-5)
+
+
+def test_known_checksums_belong_to_the_published_files(mnist_root):
+    folder = datasets.raw_folder("mnist", mnist_root)
+    for name, md5 in MNIST_MD5.items():
+        content = (folder / name).read_bytes()
+        assert hashlib.md5(content).hexdigest() == md5
+        assert hashlib.sha256(content).hexdigest() == datasets.MNIST_SHA256[name]
+
+
+def test_one_flipped_bit_of_real_mnist_is_noticed(mnist_root, tmp_path):
+    copy = datasets.raw_folder("mnist", tmp_path)
+    copy.mkdir(parents=True)
+    for path in datasets.raw_folder("mnist", mnist_root).glob("t10k-*-ubyte"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    load_split("mnist", tmp_path, "test")
+    flip_byte(copy / "t10k-images-idx3-ubyte", 7_000_000)
+    with pytest.raises(DataError, match="is damaged: its SHA-256"):
+        load_split("mnist", tmp_path, "test")
