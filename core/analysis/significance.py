@@ -1,0 +1,280 @@
+"""Which differences in accuracy the numbers can resolve, and which may be chance. No torch.
+
+N image, K seed, D draw. Two questions, two methods:
+
+- One seed each: do these two *checkpoints* differ on images like these? Exact McNemar test,
+  adjusted by Holm, and Newcombe's score interval of a paired difference (Statistics in Medicine
+  17, 1998, pages 2635-2650, method 10). A difference is resolved where both say so.
+- Several seeds each: do the two *methods* differ? Two-way bootstrap over seeds × images, with
+  percentile intervals (`core.analysis.bootstrap`).
+
+Intervals hold jointly for the family shown together: each has level 1 - 0.05 / pairs (Bonferroni).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from core.analysis.bootstrap import bootstrap_error_rates
+from core.analysis.metrics import wilson_interval
+from core.errors import UsageError
+from core.training.runs import Predictions
+
+ALPHA = 0.05
+MARGIN_PERCENT = 0.05
+"""The smallest difference that matters, declared before looking: 5 images of 10,000."""
+FEW_SEEDS = 5
+"""With fewer seeds than this, the interval over seeds is rough."""
+MCNEMAR = "McNemar exact, Newcombe interval"
+BOOTSTRAP = "two-way bootstrap over seeds × images"
+
+
+def mcnemar_exact(a_wrong: int, b_wrong: int) -> float:
+    """Two-sided exact p of McNemar's test.
+
+    `a_wrong` is the number of images on which only a is wrong, `b_wrong` only b; images on which
+    both or none are wrong say nothing about which is better.
+    """
+    from scipy.special import bdtr
+
+    return min(1.0, 2 * float(bdtr(min(a_wrong, b_wrong), a_wrong + b_wrong, 0.5)))
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """p-values (M,) adjusted by Holm's step-down method, in the order given."""
+    p = np.asarray(p_values, float)
+    order = np.argsort(p, kind="stable")
+    factors = np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * factors))
+    return adjusted
+
+
+def paired_interval(
+    both_wrong: int, only_a_wrong: int, only_b_wrong: int, n: int, confidence: float
+) -> tuple[float, float]:
+    """Newcombe's interval of accuracy a - accuracy b on the same `n` images, as fractions.
+
+    The Wilson intervals of the two error rates are combined with their correlation φ, which is
+    corrected for continuity.
+    """
+    a_errors, b_errors = both_wrong + only_a_wrong, both_wrong + only_b_wrong
+    a, b = 1 - a_errors / n, 1 - b_errors / n
+    (a_low, a_high), (b_low, b_high) = (
+        wilson_interval(errors, n, confidence) for errors in (a_errors, b_errors)
+    )
+    none_wrong = n - both_wrong - only_a_wrong - only_b_wrong
+    excess = float(both_wrong * none_wrong - only_a_wrong * only_b_wrong)
+    excess = max(excess - n / 2, 0.0) if excess > 0 else excess
+    margins = a_errors * (n - a_errors) * b_errors * (n - b_errors)
+    phi = excess / math.sqrt(margins) if margins else 0.0
+
+    def distance(x: float, y: float) -> float:
+        return math.sqrt(max(0.0, x**2 - 2 * phi * x * y + y**2))
+
+    return a - b - distance(a - a_low, b_high - b), a - b + distance(a_high - a, b - b_low)
+
+
+def smallest_gap(disagreements: int, alpha: float) -> int:
+    """The smallest gap |only a wrong - only b wrong| that exact McNemar calls significant at
+    `alpha`, when the two disagree on that many images, or on as many as it takes at least.
+    """
+    at_least = math.ceil(math.log2(2 / alpha))  # all on one side: p = 2 / 2^disagreements
+    n = max(disagreements, at_least)
+    gaps = range(n % 2, n + 1, 2)
+    return next(gap for gap in gaps if mcnemar_exact((n - gap) // 2, (n + gap) // 2) <= alpha)
+
+
+def compare_pairs(
+    predictions: Mapping[str, Sequence[Predictions]],
+    num_draws: int = 10_000,
+    margin_percent: float = MARGIN_PERCENT,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every pair of variants: the difference in accuracy, its joint interval, and a verdict.
+
+    `predictions` maps a variant to one `Predictions` per seed, all on one test set. If any variant
+    has one seed only, the first seed of each is compared. Columns, one row per pair:
+
+    - `a, b`; `difference_percent` (accuracy a - b, in percentage points), `low_percent,
+      high_percent`: its interval, joint over all pairs at 95 %;
+    - `only_a_wrong, only_b_wrong`: images, for several seeds the mean over pairs of seeds;
+    - `p_holm`: adjusted over all pairs; `resolved`: the interval excludes 0 and p_holm < 0.05;
+      `equivalent`: the interval lies within ± `margin_percent`;
+    - `resolvable_errors`: about the smallest difference, in images, that would be resolved;
+    - `num_images`, `num_seeds` (the smaller of the two), `method`.
+
+    The same `seed` gives the same frame. Raises `UsageError` if the test sets differ or a variant
+    has no run.
+    """
+    wrong = {key: _wrong_images(key, runs) for key, runs in predictions.items()}
+    _check_same_images(predictions)
+    pairs = list(itertools.combinations(wrong, 2))
+    if min((len(rows) for rows in wrong.values()), default=0) > 1:
+        rows = _bootstrap_rows(wrong, pairs, num_draws, seed)
+    else:
+        rows = [_mcnemar_row(wrong[a][0], wrong[b][0], ALPHA / len(pairs)) for a, b in pairs]
+    frame = pd.DataFrame(rows, columns=ROW_COLUMNS)
+    frame.insert(0, "a", [a for a, _ in pairs])
+    frame.insert(1, "b", [b for _, b in pairs])
+    p_holm = holm(frame.pop("p").to_numpy())
+    excludes_zero = (frame["low_percent"] > 0) | (frame["high_percent"] < 0)
+    within = (frame["low_percent"] >= -margin_percent) & (frame["high_percent"] <= margin_percent)
+    return frame.assign(p_holm=p_holm, resolved=excludes_zero & (p_holm < ALPHA), equivalent=within)
+
+
+ROW_COLUMNS = (
+    "difference_percent",
+    "low_percent",
+    "high_percent",
+    "only_a_wrong",
+    "only_b_wrong",
+    "p",
+    "resolvable_errors",
+    "num_images",
+    "num_seeds",
+    "method",
+)
+
+
+def _wrong_images(key: str, runs: Sequence[Predictions]) -> np.ndarray:
+    if not runs:
+        raise UsageError(f"{key} has no finished run to compare: train it or leave it out.")
+    return np.stack([run.predicted != run.targets for run in runs])
+
+
+def _check_same_images(predictions: Mapping[str, Sequence[Predictions]]) -> None:
+    runs = [run for several in predictions.values() for run in several]
+    if any(not np.array_equal(run.targets, runs[0].targets) for run in runs):
+        raise UsageError("The runs were tested on different images: compare runs of one data set.")
+
+
+def _mcnemar_row(a: np.ndarray, b: np.ndarray, alpha: float) -> dict:
+    """One pair of checkpoints; `a` and `b` (N,) say which images are wrong."""
+    both, only_a, only_b = (int(x.sum()) for x in (a & b, a & ~b, b & ~a))
+    low, high = paired_interval(both, only_a, only_b, len(a), 1 - alpha)
+    return {
+        "difference_percent": 100 * (only_b - only_a) / len(a),
+        "low_percent": 100 * low,
+        "high_percent": 100 * high,
+        "only_a_wrong": only_a,
+        "only_b_wrong": only_b,
+        "p": mcnemar_exact(only_a, only_b),
+        "resolvable_errors": smallest_gap(only_a + only_b, alpha),
+        "num_images": len(a),
+        "num_seeds": 1,
+        "method": MCNEMAR,
+    }
+
+
+def _bootstrap_rows(
+    wrong: Mapping[str, np.ndarray], pairs: list[tuple[str, str]], num_draws: int, seed: int
+) -> list[dict]:
+    """One pair of methods per row; `wrong` maps a variant to (K, N) booleans."""
+    rates = bootstrap_error_rates(list(wrong.values()), num_draws, np.random.default_rng(seed))
+    column = {key: rates[:, i] for i, key in enumerate(wrong)}
+    alpha = ALPHA / max(1, len(pairs))
+    return [_bootstrap_row(wrong[a], wrong[b], column[b] - column[a], alpha) for a, b in pairs]
+
+
+def _bootstrap_row(a: np.ndarray, b: np.ndarray, draws: np.ndarray, alpha: float) -> dict:
+    """`a` and `b` (K, N) booleans; `draws` (D,) of accuracy a - accuracy b, as fractions."""
+    fails_a, fails_b = a.mean(axis=0), b.mean(axis=0)
+    low, high = np.quantile(draws, [alpha / 2, 1 - alpha / 2])
+    tail = min((draws <= 0).sum(), (draws >= 0).sum())
+    num_images = a.shape[1]
+    return {
+        "difference_percent": 100 * (fails_b.mean() - fails_a.mean()),
+        "low_percent": 100 * low,
+        "high_percent": 100 * high,
+        "only_a_wrong": (fails_a * (1 - fails_b)).sum(),
+        "only_b_wrong": (fails_b * (1 - fails_a)).sum(),
+        "p": min(1.0, 2 * (tail + 1) / (len(draws) + 1)),
+        "resolvable_errors": num_images * (high - low) / 2,
+        "num_images": num_images,
+        "num_seeds": min(len(a), len(b)),
+        "method": BOOTSTRAP,
+    }
+
+
+ONE_SEED_NOTE = (
+    "With one seed each this compares trained networks (checkpoints), not methods: "
+    "another seed can give another order."
+)
+SEVERAL_SEEDS_NOTE = "With several seeds each this compares methods, over seeds and images."
+FEW_SEEDS_NOTE = f"With fewer than {FEW_SEEDS} seeds the intervals are rough."
+NUM_NAMED = 3
+
+
+def resolution_sentence(pairs: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    """Plain sentences: how many differences are resolved and which, and how large one must be.
+
+    `pairs` comes from `compare_pairs`; `labels` maps each variant to its name in words.
+    """
+    if pairs.empty:
+        return "A comparison needs at least two variants."
+    resolved = pairs[pairs["resolved"]]
+    sentences = [_count_resolved(len(resolved), len(pairs)), _name_resolved(resolved, labels)]
+    others = len(pairs) - len(resolved)
+    if others and len(resolved):
+        are = "is" if others == 1 else "are"
+        sentences.append(f"As far as these numbers tell, the other {others} {are} noise.")
+    sentences += [_smallest_resolvable(pairs), *_scope(pairs)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _count_resolved(num_resolved: int, num_pairs: int) -> str:
+    if num_pairs == 1:
+        return f"The difference in accuracy is {'resolved' if num_resolved else 'not resolved'}."
+    if num_resolved == 0:
+        return (
+            f"None of the {num_pairs} differences in accuracy is resolved: "
+            "as far as these numbers tell, they are noise."
+        )
+    verb = "is" if num_resolved == 1 else "are"
+    return f"{num_resolved} of the {num_pairs} differences in accuracy {verb} resolved."
+
+
+def _name_resolved(resolved: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    """The largest resolved differences by name, better variant first; "" if there is none."""
+    if resolved.empty:
+        return ""
+    largest_first = resolved["difference_percent"].abs().sort_values(ascending=False).index
+    rows = resolved.loc[largest_first].head(NUM_NAMED).to_dict("records")
+    parts = [_name_difference(row, labels) for row in rows]
+    if len(resolved) > NUM_NAMED:
+        parts.append(f"and {len(resolved) - NUM_NAMED} more")
+    return "More accurate: " + "; ".join(parts) + "."
+
+
+def _name_difference(row: dict, labels: Mapping[str, str]) -> str:
+    better, worse = (row["a"], row["b"]) if row["difference_percent"] > 0 else (row["b"], row["a"])
+    points = abs(row["difference_percent"])
+    low, high = sorted((abs(row["low_percent"]), abs(row["high_percent"])))
+    return (
+        f"{labels[better]} than {labels[worse]} by {points:.2f} percentage points "
+        f"({low:.2f} to {high:.2f})"
+    )
+
+
+def _smallest_resolvable(pairs: pd.DataFrame) -> str:
+    num_images = int(pairs["num_images"].iloc[0])
+    low, high = (math.ceil(x) for x in (pairs["resolvable_errors"].agg(["min", "max"])))
+    images = f"{low}" if low == high else f"{low} to {high}"
+    percent = " to ".join(f"{100 * x / num_images:.2f}" for x in sorted({low, high}))
+    return (
+        f"To be resolved, a difference must reach about {images} of the {num_images:,} test images "
+        f"({percent} percentage points)."
+    )
+
+
+def _scope(pairs: pd.DataFrame) -> list[str]:
+    num_seeds = int(pairs["num_seeds"].min())
+    if num_seeds == 1:
+        return [ONE_SEED_NOTE]
+    return [SEVERAL_SEEDS_NOTE, *([FEW_SEEDS_NOTE] if num_seeds < FEW_SEEDS else [])]

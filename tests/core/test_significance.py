@@ -1,0 +1,276 @@
+"""Comparisons against hand counts, published tables, scipy, and data with known differences."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from core.analysis import bootstrap
+from core.analysis import significance as sig
+from core.config import VARIANTS
+from core.errors import UsageError
+from core.training.runs import Predictions
+
+LABELS = {key: variant.label for key, variant in VARIANTS.items()}
+
+
+def predictions(wrong, num_images=10_000):
+    """Predictions that are wrong exactly on the images in `wrong`; every true class is 0."""
+    predicted = np.zeros(num_images, np.int64)
+    predicted[list(wrong)] = 1
+    return Predictions(np.zeros((num_images, 10), np.float32), predicted, np.zeros_like(predicted))
+
+
+def simulate(num_seeds, error_rate, rng, hardness):
+    """Networks that fail on image i with probability error_rate × hardness[i]."""
+    return [
+        predictions(np.flatnonzero(rng.random(len(hardness)) < error_rate * hardness))
+        for _ in range(num_seeds)
+    ]
+
+
+@pytest.fixture
+def hardness():
+    """Mean 1: one image in ten carries most failures, as in real test sets."""
+    return np.where(np.arange(10_000) % 10 == 0, 9.1, 0.1)
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (0, 5), (21, 39), (39, 21), (30, 30), (1, 400)])
+def test_mcnemar_agrees_with_binomtest(a, b):
+    expected = stats.binomtest(a, a + b).pvalue if a + b else 1
+    assert sig.mcnemar_exact(a, b) == pytest.approx(expected)
+
+
+def test_mcnemar_by_hand():
+    assert sig.mcnemar_exact(0, 5) == pytest.approx(2 / 2**5)
+    assert sig.mcnemar_exact(1, 4) == pytest.approx(2 * (1 + 5) / 2**5)
+
+
+def test_holm_by_hand():
+    # In order: .005 × 4, .01 × 3, .03 × 2, .04 × 1, which must not fall below the one before.
+    assert sig.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert sig.holm([0.6, 0.7]).tolist() == [1, 1]
+    assert sig.holm([0.02]) == pytest.approx([0.02])
+
+
+def test_paired_interval_agrees_with_published_example():
+    # Fagerland, Lydersen and Laake, Statistics in Medicine 33 (2014), airway hyper-responsiveness:
+    # 1 both, 1 and 7 only one, 12 none of 21 children; Newcombe's interval -0.507 to -0.026.
+    low, high = sig.paired_interval(1, 7, 1, 21, 0.95)
+    assert (low, high) == pytest.approx((-0.507, -0.026), abs=5e-4)
+    swapped = sig.paired_interval(1, 1, 7, 21, 0.95)
+    assert swapped == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(30, 30), (50, 10), (2_000, 50)])
+def test_paired_interval_holds_its_level(only_a, only_b):
+    rng, n = np.random.default_rng(0), 10_000
+    shares = np.array([40, only_a, only_b, n - 40 - only_a - only_b]) / n
+    true = (only_b - only_a) / n
+    counts = rng.multinomial(n, shares, size=1_000)
+    intervals = [sig.paired_interval(*map(int, row[:3]), n, 0.95) for row in counts]
+    covered = np.mean([low <= true <= high for low, high in intervals])
+    assert 0.93 < covered < 0.985
+
+
+def test_paired_interval_when_nothing_fails():
+    low, high = sig.paired_interval(0, 0, 0, 100, 0.95)
+    assert low == pytest.approx(-high) and 0 < high < 0.06
+
+
+def test_smallest_gap():
+    assert sig.smallest_gap(60, 0.05) == 18
+    assert sig.mcnemar_exact(21, 39) < 0.05 < sig.mcnemar_exact(22, 38)
+    # Six of six is the least that reaches 0.05: 2 / 2^6 = 0.031.
+    assert [sig.smallest_gap(n, 0.05) for n in (0, 3, 6)] == [6, 6, 6]
+
+
+def test_one_seed_pair_by_hand():
+    pair = {"gn": [predictions(range(0, 20))], "ln": [predictions(range(15, 65))]}
+    row = sig.compare_pairs(pair).iloc[0]
+    assert (row["a"], row["b"], row["method"]) == ("gn", "ln", sig.MCNEMAR)
+    assert (row["only_a_wrong"], row["only_b_wrong"]) == (15, 45)
+    assert row["difference_percent"] == pytest.approx(0.3)
+    assert row["p_holm"] == pytest.approx(stats.binomtest(15, 60).pvalue)
+    expected = sig.paired_interval(5, 15, 45, 10_000, 0.95)
+    assert (row["low_percent"], row["high_percent"]) == pytest.approx([100 * x for x in expected])
+    assert row["resolved"] and not row["equivalent"]
+    assert (row["num_images"], row["num_seeds"], row["resolvable_errors"]) == (10_000, 1, 18)
+
+
+def test_resolved_needs_both_interval_and_test():
+    """22 against 38: the approximate interval leaves 0, the exact test says p = 0.052."""
+    row = sig.compare_pairs(
+        {"gn": [predictions(range(0, 22))], "ln": [predictions(range(22, 60))]}
+    ).iloc[0]
+    assert row["low_percent"] > 0 and row["p_holm"] > 0.05
+    assert not row["resolved"]
+
+
+def test_family_widens_intervals_and_raises_p():
+    runs = {"gn": [predictions(range(0, 20))], "ln": [predictions(range(20, 60))]}
+    alone = sig.compare_pairs(runs).iloc[0]
+    runs |= {key: [predictions([])] for key in ("bn_l1", "gn_l1", "ln_l2", "bn_l1_l2")}
+    family = sig.compare_pairs(runs)
+    assert len(family) == 15
+    first = family.iloc[0]
+    assert (first["a"], first["b"]) == ("gn", "ln")
+    assert first["low_percent"] < 0 < alone["low_percent"]
+    assert first["p_holm"] > alone["p_holm"]
+    assert alone["resolved"] and not first["resolved"]
+    expected = sig.paired_interval(0, 20, 40, 10_000, 1 - 0.05 / 15)
+    assert first["low_percent"] == pytest.approx(100 * expected[0])
+
+
+def test_equivalent_within_the_margin():
+    same = {"gn": [predictions([1])], "ln": [predictions([1])]}
+    row = sig.compare_pairs(same).iloc[0]
+    assert 0.01 < row["high_percent"] < 0.05 and row["equivalent"]
+    assert not sig.compare_pairs(same, margin_percent=0.01)["equivalent"][0]
+
+
+def test_one_variant_with_one_seed_makes_all_compare_checkpoints():
+    runs = {"gn": [predictions([1]), predictions([2])], "ln": [predictions([1])]}
+    row = sig.compare_pairs(runs).iloc[0]
+    assert row["num_seeds"] == 1 and row["only_a_wrong"] == row["only_b_wrong"] == 0
+
+
+def test_image_bootstrap_has_multinomial_moments():
+    """Errors of two networks on N = 8 images: mean N·p, covariance N·(p_ab - p_a·p_b)."""
+    wrong = np.array([[1, 1, 1, 0, 0, 0, 0, 0], [1, 0, 0, 1, 0, 0, 0, 0]], bool)
+    errors = bootstrap._resample_images(wrong, 100_000, np.random.default_rng(0))
+    assert errors.mean(axis=0) == pytest.approx([3, 2], abs=0.03)
+    a, b, both = 3 / 8, 2 / 8, 1 / 8
+    expected = 8 * np.array([[a - a * a, both - a * b], [both - a * b, b - b * b]])
+    assert np.cov(errors.T) == pytest.approx(expected, abs=0.03)
+
+
+def test_image_bootstrap_without_failures_is_zero():
+    errors = bootstrap._resample_images(np.zeros((2, 8), bool), 5, np.random.default_rng(0))
+    assert errors.tolist() == [[0, 0]] * 5
+
+
+def test_image_bootstrap_in_chunks_gives_every_draw(monkeypatch):
+    monkeypatch.setattr(bootstrap, "MAX_WEIGHTS", 6)
+    errors = bootstrap._resample_images(np.eye(2, 8, dtype=bool), 7, np.random.default_rng(0))
+    assert errors.shape == (7, 2)
+
+
+@pytest.mark.parametrize("values", [[0, 2], [1, 2, 6]])
+def test_seed_bootstrap_has_the_variance_of_a_mean(values):
+    """s² / K; drawing K seeds instead of K - 1 would give (K - 1) / K of it."""
+    errors = np.tile(np.array(values, float), (100_000, 1))
+    means = bootstrap._resample_seeds(errors, np.random.default_rng(0))
+    assert means.mean() == pytest.approx(np.mean(values), abs=0.02)
+    assert means.var() == pytest.approx(np.var(values, ddof=1) / len(values), rel=0.02)
+
+
+def test_several_seeds_pair_by_hand():
+    """Seeds of gn fail on {0, 1} and {1, 2}, the seeds of ln on {2} and none."""
+    runs = {
+        "gn": [predictions([0, 1], 10), predictions([1, 2], 10)],
+        "ln": [predictions([2], 10), predictions([], 10)],
+    }
+    row = sig.compare_pairs(runs).iloc[0]
+    assert row["difference_percent"] == pytest.approx(-15)
+    # Over the four pairs of seeds: 2, 2, 1, 2 images only gn misses; 1, 0, 0, 0 only ln.
+    assert (row["only_a_wrong"], row["only_b_wrong"]) == pytest.approx((1.75, 0.25))
+    assert (row["num_seeds"], row["method"]) == (2, sig.BOOTSTRAP)
+
+
+def test_null_covers_zero(hardness):
+    """Methods that are equally good: of 15 joint 95 % intervals none excludes 0."""
+    rng = np.random.default_rng(1)
+    runs = {key: simulate(5, 0.006, rng, hardness) for key in VARIANTS}
+    pairs = sig.compare_pairs(runs)
+    assert len(pairs) == 15 and not pairs["resolved"].any()
+    assert ((pairs["low_percent"] < 0) & (pairs["high_percent"] > 0)).all()
+
+
+def test_planted_effect_is_resolved(hardness):
+    rng = np.random.default_rng(2)
+    runs = {key: simulate(5, 0.006, rng, hardness) for key in ("gn", "ln")}
+    runs["bn_l1"] = simulate(5, 0.002, rng, hardness)
+    pairs = sig.compare_pairs(runs).set_index(["a", "b"])
+    assert pairs["resolved"].tolist() == [False, True, True]
+    row = pairs.loc[("ln", "bn_l1")]
+    assert row["difference_percent"] == pytest.approx(-0.4, abs=0.1)
+    assert row["low_percent"] < -0.4 < row["high_percent"] < 0
+
+
+def test_same_seed_same_result(hardness):
+    rng = np.random.default_rng(3)
+    runs = {key: simulate(3, 0.006, rng, hardness) for key in ("gn", "ln")}
+    first, again = (sig.compare_pairs(runs, num_draws=500, seed=4) for _ in range(2))
+    assert first.equals(again)
+    assert not first.equals(sig.compare_pairs(runs, num_draws=500, seed=5))
+
+
+def test_full_family_is_fast(hardness):
+    """Six variants × ten seeds × 10,000 draws; a third of a second where it was written."""
+    rng = np.random.default_rng(5)
+    runs = {key: simulate(10, 0.006, rng, hardness) for key in VARIANTS}
+    start = time.process_time()
+    sig.compare_pairs(runs)
+    assert time.process_time() - start < 2
+
+
+def test_bad_input_is_named():
+    other = Predictions(np.zeros((4, 10)), np.zeros(4, np.int64), np.ones(4, np.int64))
+    with pytest.raises(UsageError, match="one data set"):
+        sig.compare_pairs({"gn": [predictions([], 4)], "ln": [other]})
+    with pytest.raises(UsageError, match="one data set"):
+        sig.compare_pairs({"gn": [predictions([], 4)], "ln": [predictions([], 5)]})
+    with pytest.raises(UsageError, match="ln has no finished run"):
+        sig.compare_pairs({"gn": [predictions([])], "ln": []})
+
+
+@pytest.mark.parametrize("runs", [{}, {"gn": [predictions([])]}, {"gn": [predictions([])] * 2}])
+def test_fewer_than_two_variants_give_an_empty_frame(runs):
+    pairs = sig.compare_pairs(runs)
+    assert pairs.empty and {"a", "b", "resolved", "p_holm"} <= set(pairs)
+    assert sig.resolution_sentence(pairs, LABELS) == "A comparison needs at least two variants."
+
+
+def test_sentence_when_nothing_is_resolved():
+    runs = {key: [predictions(range(i, i + 30))] for i, key in enumerate(VARIANTS)}
+    sentence = sig.resolution_sentence(sig.compare_pairs(runs), LABELS)
+    assert sentence.startswith("None of the 15 differences in accuracy is resolved")
+    # Neighbours disagree on 2 images, the ends on 10; at 0.05 / 15 all 10 must be on one side.
+    assert "about 10 of the 10,000 test images (0.10 percentage points)" in sentence
+    assert sentence.endswith(sig.ONE_SEED_NOTE)
+
+
+def test_sentence_names_what_is_resolved():
+    runs = {
+        "gn": [predictions(range(0, 100))],
+        "ln": [predictions(range(0, 102))],
+        "bn_l1": [predictions(range(0, 40))],
+    }
+    sentence = sig.resolution_sentence(sig.compare_pairs(runs), LABELS)
+    assert sentence.startswith("2 of the 3 differences in accuracy are resolved. More accurate: ")
+    largest, second = sentence.split("More accurate: ")[1].split("; ")
+    assert largest.startswith("Batch norm + L1 than Layer norm by 0.62 percentage points (0.")
+    assert second.startswith("Batch norm + L1 than Group norm by 0.60 percentage points (0.")
+    assert "As far as these numbers tell, the other 1 is noise." in sentence
+
+
+def test_sentence_names_at_most_three():
+    runs = {key: [predictions(range(60 * i))] for i, key in enumerate(VARIANTS)}
+    sentence = sig.resolution_sentence(sig.compare_pairs(runs), LABELS)
+    assert sentence.startswith("15 of the 15") and "and 12 more." in sentence
+    assert "noise" not in sentence
+
+
+@pytest.mark.parametrize(("num_seeds", "few"), [(2, True), (4, True), (5, False)])
+def test_sentence_says_what_seeds_allow(hardness, num_seeds, few):
+    rng = np.random.default_rng(6)
+    runs = {key: simulate(num_seeds, 0.006, rng, hardness) for key in ("gn", "ln")}
+    pairs = sig.compare_pairs(runs, num_draws=500)
+    sentence = sig.resolution_sentence(pairs, LABELS)
+    assert sig.SEVERAL_SEEDS_NOTE in sentence and sig.ONE_SEED_NOTE not in sentence
+    assert (sig.FEW_SEEDS_NOTE in sentence) == few
+    assert f"about {math.ceil(pairs['resolvable_errors'][0])} of" in sentence
+    assert sentence.startswith("The difference in accuracy is not resolved.")
