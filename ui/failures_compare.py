@@ -1,0 +1,179 @@
+"""Lower parts of the Failures page: classes, who fails where, and one image in all variants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.analysis import metrics
+from core.analysis.metrics import failure_overlap, per_class_accuracy
+from core.published import class_accuracy
+from ui import charts_failures as charts
+from ui import images, resources, state
+from ui.downloads import download_row
+from ui.failures_data import count_failing_seeds
+from ui.failures_grid import paged
+from ui.failures_view import IMAGE, View, label, pick_image
+from ui.palette import VARIANT_COLORS
+from ui.picker import pick
+
+WHO_PAGE = "who_page"
+WHO_PAGE_SIZE = 100
+
+
+def classes(view: View, key: str, seed: int) -> None:
+    """Accuracy per class with its interval, beside other seeds and the published figures."""
+    frame = class_figures(view, key, seed)
+    st.subheader("Accuracy per class")
+    chart = charts.class_accuracy_chart(
+        frame,
+        color=VARIANT_COLORS.get(key, images.NEUTRAL),
+        order=view.info.class_names,
+    )
+    st.altair_chart(chart, alt=f"Test accuracy of {label(key)} for each class, with 95 % intervals")
+    st.caption("Lines: 95 % Wilson intervals of the shown seed, which cover the test images only.")
+    download_row(chart, frame, f"classes-{view.info.key}-{key}-seed-{seed}")
+
+
+def class_figures(view: View, key: str, seed: int) -> pd.DataFrame:
+    """Rows for `charts.class_accuracy_chart`: this seed, other seeds, and published for MNIST."""
+    names = view.info.class_names
+    parts = []
+    for run in view.runs[key]:
+        found = resources.predictions(run)
+        part = per_class_accuracy(found.targets, found.predicted, len(names))
+        kind = "this seed" if run.seed == seed else "other seeds"
+        parts.append(part.assign(kind=kind, seed=run.seed))
+    if view.info.key == "mnist":
+        published = class_accuracy().query("variant == @key")
+        published = published.rename(columns={"test_accuracy_percent": "accuracy_percent"})
+        parts.append(published.drop(columns="variant").assign(kind="published"))
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.assign(**{"class": [names[int(number)] for number in frame["class"]]})
+
+
+def who_fails_where(view: View) -> None:
+    """Every image on which any variant fails, beside how much the variants' failures overlap."""
+    table = count_failing_seeds(view.failures)
+    st.subheader("Who fails where")
+    if table.empty:
+        st.success("No variant fails on any test image.")
+        return
+    several = any(len(runs) > 1 for runs in view.runs.values())
+    everywhere = int((table["variants"] == len(view.runs)).sum())
+    st.write(
+        f"{len(table)} test images fail in at least one of {len(view.runs)} variants, "
+        f"{everywhere} in every one" + (" in at least one seed." if several else ".")
+    )
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _who_table(view, table, several)
+    with right:
+        _overlap(view)
+
+
+def _who_table(view: View, table: pd.DataFrame, several: bool) -> None:
+    rows = st.container()
+    page = paged(len(table), WHO_PAGE_SIZE, WHO_PAGE)
+    html = images.who_fails_table(
+        table[page],
+        variants={key: label(key) for key in view.runs},
+        num_seeds={key: len(runs) for key, runs in view.runs.items()},
+        images=view.images,
+        class_names=view.info.class_names,
+    )
+    with rows:
+        pick(html, key="who", on_pick=pick_image)
+    cells = "how many seeds fail" if several else "what the variant takes the image for"
+    st.caption(
+        f"Cells: {cells}; a dot where it is right. Images that fail in most variants come first."
+    )
+    st.download_button(
+        "CSV",
+        data=lambda: table.to_csv(index=False).encode(),
+        file_name=f"who-fails-where-{view.info.key}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+        help="Download who fails where",
+    )
+
+
+def _overlap(view: View) -> None:
+    if len(view.runs) < 2:
+        return
+    sets = {key: pd.concat(frames)["index"].unique() for key, frames in view.failures.items()}
+    frame = failure_overlap(sets)
+    st.markdown("**Overlap of failures (Jaccard index)**")
+    chart = charts.overlap_chart(frame)
+    st.altair_chart(chart, alt="Jaccard index of the failure sets of every pair of variants")
+    st.caption(
+        "Images on which both fail, divided by images on which at least one fails"
+        + (" in any seed" if any(len(runs) > 1 for runs in view.runs.values()) else "")
+        + ": 1 means the same failures, 0 none in common."
+    )
+    download_row(chart, frame, f"overlap-{view.info.key}")
+
+
+def one_image(view: View, seed: int) -> None:
+    """A select for one image, and a dialog with what every variant says of it."""
+    numbers = sorted(
+        {index for frames in view.failures.values() for f in frames for index in f["index"]}
+    )
+    chosen = st.selectbox(
+        "Look at one image",
+        numbers,
+        index=None,
+        placeholder="test image number",
+        width=240,
+        help="Or press an image in a grid or table.",
+        **state.bound(IMAGE),
+    )
+    if chosen is not None:
+        _show_image(view, seed, int(chosen))
+
+
+def _close_image() -> None:
+    state.put(IMAGE, None)
+
+
+@st.dialog("One image in all variants", width="medium", on_dismiss=_close_image)
+def _show_image(view: View, seed: int, index: int) -> None:
+    names = view.info.class_names
+    frame, target = probabilities(view, seed, index)
+    left, right = st.columns([1, 3])
+    if view.images is not None:
+        left.html(images.large_picture(view.images, index, f"test image {index}, {target}"))
+    else:
+        left.caption("The picture is not on this machine.")
+    right.markdown(f"**Test image {index}** is labelled **{target}**. {_wrong_in(view, index)}")
+    chart = charts.probability_chart(frame, classes=names)
+    st.altair_chart(chart, alt=f"Probability of each class in each variant for test image {index}")
+    st.caption(f"Probabilities of seed {seed}; green is the true label, orange a wrong one.")
+
+
+def _wrong_in(view: View, index: int) -> str:
+    wrong = []
+    for key, frames in view.failures.items():
+        failing = sum(int((frame["index"] == index).any()) for frame in frames)
+        seeds = f" ({failing} of {len(frames)} seeds)" if len(frames) > 1 else ""
+        wrong += [f"{label(key)}{seeds}"] if failing else []
+    return f"Wrong in {', '.join(wrong)}." if wrong else "No variant is wrong."
+
+
+def probabilities(view: View, seed: int, index: int) -> tuple[pd.DataFrame, str]:
+    """Rows for `charts.probability_chart` of one image in one seed, and its true label."""
+    names = view.info.class_names
+    rows, target = [], ""
+    for key, runs in view.runs.items():
+        for run in (run for run in runs if run.seed == seed):
+            found = resources.predictions(run)
+            target = names[found.targets[index]]
+            shares = metrics.probabilities(found, np.array([index]))[0]
+            rows += [
+                {"variant": key, "class": name, "probability": share, "is_target": name == target}
+                for name, share in zip(names, shares.tolist(), strict=True)
+            ]
+    return pd.DataFrame(rows), target

@@ -1,0 +1,72 @@
+"""Frames of failures: filtered, and counted over variants and seeds; no streamlit.
+
+A frame of failures has one row per misclassified image, as `core.analysis.metrics.failures` makes
+it: `index, target, predicted, probability` and more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import pandas as pd
+
+ORDERS = {
+    "most certain first": ("probability", False),
+    "least certain first": ("probability", True),
+    "by image number": ("index", True),
+}
+
+
+def filter_failures(
+    frame: pd.DataFrame,
+    *,
+    target: int | None = None,
+    predicted: int | None = None,
+    percent: tuple[float, float] = (0, 100),
+    also: Sequence[Collection[int]] = (),
+    never: Sequence[Collection[int]] = (),
+) -> pd.DataFrame:
+    """The rows that pass every filter.
+
+    `target` and `predicted` None mean any class; `percent` bounds the probability of the predicted
+    class, both ends included; the image must be in each set of `also` and in none of `never`.
+    """
+    keep = frame["probability"].mul(100).between(*percent)
+    if target is not None:
+        keep &= frame["target"] == target
+    if predicted is not None:
+        keep &= frame["predicted"] == predicted
+    for indices in also:
+        keep &= frame["index"].isin(list(indices))
+    for indices in never:
+        keep &= ~frame["index"].isin(list(indices))
+    return frame[keep]
+
+
+def sort_failures(frame: pd.DataFrame, order: str) -> pd.DataFrame:
+    """The same rows in one of `ORDERS`, ties by image number."""
+    column, ascending = ORDERS[order]
+    return frame.sort_values([column, "index"], ascending=[ascending, True])
+
+
+def count_failing_seeds(failures: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
+    """Who fails where: one row per image on which any seed of any variant fails, worst first.
+
+    `failures` maps a variant to one frame per seed. Columns: `index, target`, for each variant
+    `<key>` (number of seeds that fail) and `<key>_predicted` (the label they take it for most
+    often, the smallest on a tie; -1 where none fails), `variants` (how many have a failing seed)
+    and `seeds` (failing seeds of all variants together).
+    """
+    targets = pd.concat([frame for frames in failures.values() for frame in frames])
+    table = targets.groupby("index")["target"].first().to_frame()
+    for key, frames in failures.items():
+        rows = pd.concat(frames).groupby("index")["predicted"]
+        table[key] = rows.size()
+        table[f"{key}_predicted"] = rows.agg(lambda labels: labels.mode().iloc[0])
+    filled = table.fillna({column: -1 for column in table if str(column).endswith("_predicted")})
+    filled = filled.fillna(0).astype(int)
+    counts = filled[list(failures)]
+    filled["variants"] = (counts > 0).sum(axis=1)
+    filled["seeds"] = counts.sum(axis=1)
+    filled = filled.reset_index()
+    return filled.sort_values(["variants", "seeds", "index"], ascending=[False, False, True])

@@ -1,0 +1,151 @@
+"""The top of the Failures page: its data, which variant and seed, and how much it gets wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.analysis.metrics import failures, mean_interval, wilson_interval
+from core.data.datasets import DatasetInfo, get_dataset
+from core.errors import DataError
+from core.training.runs import Predictions, Run
+from ui import dataset_download, resources, state
+from ui.charts import VARIANT_LABELS
+
+VARIANT, SHOWN_SEED, IMAGE, PAGE = "variant_shown", "seed_shown", "image", "page"
+RESET_PAGE: dict[str, Any] = {"on_change": state.put, "args": [PAGE, 1]}
+"""For widgets that change what is shown: it starts again on its first page."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the page shows: the runs of each variant with one frame of failures per seed.
+
+    `images` (N, 28, 28) uint8, or None where they are not on this machine.
+    """
+
+    info: DatasetInfo
+    runs: dict[str, list[Run]]
+    failures: dict[str, list[pd.DataFrame]]
+    images: np.ndarray | None
+
+    def of_seed(self, seed: int) -> dict[str, pd.DataFrame]:
+        """The failures of every variant that has a run of `seed`."""
+        return {
+            key: frame
+            for key, runs in self.runs.items()
+            for run, frame in zip(runs, self.failures[key], strict=True)
+            if run.seed == seed
+        }
+
+    def run(self, key: str, seed: int) -> Run:
+        """The run of that variant and seed."""
+        return next(run for run in self.runs[key] if run.seed == seed)
+
+
+def label(key: str) -> str:
+    """A variant in words."""
+    return VARIANT_LABELS.get(key, key)
+
+
+@st.cache_resource(show_spinner=False, max_entries=resources.MAX_CACHED_RUNS)
+def _failures(path: str, digest: str, _predictions: Predictions) -> pd.DataFrame:
+    return failures(_predictions)
+
+
+def failures_of(run: Run) -> pd.DataFrame:
+    """The failures of one run, computed once; shared between sessions, so never changed."""
+    return _failures(str(run.path), run.digest, resources.predictions(run))
+
+
+def load(selection: state.Selection) -> View:
+    """Failures of all chosen runs, and the images if they are here."""
+    runs = selection.by_variant
+    found = {key: [failures_of(run) for run in group] for key, group in runs.items()}
+    return View(get_dataset(selection.dataset), runs, found, _load_images(selection.dataset))
+
+
+def _load_images(dataset: str) -> np.ndarray | None:
+    if not resources.dataset_status(dataset).present:
+        return None
+    try:
+        return resources.test_images(dataset)
+    except DataError as error:
+        st.error(str(error))
+        return None
+
+
+def choose_variant(view: View) -> str:
+    """The variant whose failures are shown."""
+    return st.segmented_control(
+        "Variant",
+        list(view.runs),
+        default=next(iter(view.runs)),
+        required=True,
+        format_func=label,
+        label_visibility="collapsed",
+        **RESET_PAGE,
+        **state.bound(VARIANT),
+    )
+
+
+def choose_seed(view: View, key: str) -> int:
+    """The seed whose failures are shown; asked only where the sidebar leaves several."""
+    seeds = [run.seed for run in view.runs[key]]
+    if len(seeds) == 1:
+        return seeds[0]
+    return st.selectbox(
+        "Seed shown",
+        seeds,
+        width=110,
+        help="Pictures, matrix and classes show one seed; 'Who fails where' counts all.",
+        **RESET_PAGE,
+        **state.bound(SHOWN_SEED),
+    )
+
+
+def headline(view: View, key: str, seed: int) -> None:
+    """How many images fail, how sure that is, and how many of them fail elsewhere too."""
+    final = view.run(key, seed).final
+    errors, num_images = final["errors"], final["num_images"]
+    low, high = (100 * bound for bound in wilson_interval(errors, num_images))
+    lines = [
+        f"**{label(key)} is wrong on {errors:,} of {num_images:,} test images**: "
+        f"{100 - 100 * errors / num_images:.2f} % right, 95 % interval {low:.2f} to {high:.2f} %."
+    ]
+    sets = {name: set(frame["index"]) for name, frame in view.of_seed(seed).items()}
+    others = [found for name, found in sets.items() if name != key]
+    if others:
+        lines.append(
+            f"{len(set.intersection(*sets.values()))} of them fail in all {len(sets)} variants, "
+            f"{len(sets[key].difference(*others))} in this one alone."
+        )
+    st.markdown(" ".join(lines + _over_seeds(view, key)))
+
+
+def _over_seeds(view: View, key: str) -> list[str]:
+    frames = view.failures[key]
+    if len(frames) < 2:
+        return []
+    mean, low, high = mean_interval([len(frame) for frame in frames])
+    every = set.intersection(*(set(frame["index"]) for frame in frames))
+    return [
+        f"Over {len(frames)} seeds: {mean:.1f} wrong on average, 95 % interval "
+        f"{max(low, 0):.1f} to {high:.1f}; {len(every)} in every seed."
+    ]
+
+
+def offer_images(view: View) -> None:
+    """Offers the download where the pictures are missing."""
+    status = resources.dataset_status(view.info.key)
+    if not status.present:
+        dataset_download.offer(status)
+
+
+def pick_image(picked: str) -> None:
+    """Opens the image with that number; for use as a callback."""
+    state.put(IMAGE, int(picked))
