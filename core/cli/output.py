@@ -1,0 +1,63 @@
+"""What every command shares: options, tables for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from core.errors import NormLabError
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")
+]
+RunsDirOption = Annotated[Path, typer.Option("--runs-dir", help="Folder of the runs made here.")]
+DataDirOption = Annotated[
+    str | None,
+    typer.Option("--data-dir", help="Folder of the data sets; default NORMLAB_DATA, else data/."),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", help="auto, cuda, mps, xpu or cpu; default NORMLAB_DEVICE, else auto."),
+]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="Name of the data set.")]
+
+RUNS_DIR = Path("runs")
+
+
+def one_line_errors(command: Callable) -> Callable:
+    """Turns a `NormLabError` into one line on standard error and its exit status."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except NormLabError as error:
+            sys.stderr.write(f"normlab: {error}\n")
+            raise typer.Exit(error.exit_status) from error
+
+    return wrapped
+
+
+def print_json(document: object) -> None:
+    """The one JSON document of a command."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """A table for people; columns of numbers are aligned right."""
+    rows = list(rows)
+    table = Table(title=title or None, title_justify="left")
+    for position, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[position], (int, float)) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console(soft_wrap=False).print(table)

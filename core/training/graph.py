@@ -1,0 +1,41 @@
+"""Capturing a training step as a CUDA graph, or saying why it runs without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+WARM_UP_STEPS = 3
+
+
+def capture(
+    step: Callable[[], None], state: Sequence[Tensor]
+) -> tuple[Callable[[], None], str | None]:
+    """(replay, None), or (`step` itself, the reason) where capture fails.
+
+    `step` must read and write tensors of fixed shape and address; `state` names those it changes,
+    which are given back unchanged whatever happens.
+    """
+    saved = [tensor.detach().clone() for tensor in state]
+    graph = torch.cuda.CUDAGraph()
+    try:
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_STEPS):
+                step()
+        torch.cuda.current_stream().wait_stream(side)
+        with torch.cuda.graph(graph):
+            step()
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = f"step not captured as a CUDA graph: {str(error).splitlines()[0]}"
+        return step, reason
+    finally:
+        with torch.no_grad():
+            for tensor, value in zip(state, saved, strict=True):
+                tensor.copy_(value)
+    return graph.replay, None

@@ -1,0 +1,79 @@
+"""Resume points: the state of one replica between two steps, as a file.
+
+The newest two are kept in the run folder, so that one that is damaged costs an epoch, not the run.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from core.config import Variant
+from core.errors import RunError
+from core.training.runs import read_tensors
+from core.training.state import TENSOR_NAMES, ReplicaState, new_state
+from core.training.storage import read_bytes, sha256, write_atomic
+
+KEPT = 2
+MAX_BYTES = 1 << 20
+
+
+def write_resume_point(folder: Path, state: ReplicaState, metrics: list[dict]) -> None:
+    """Saves `state` and the metrics of its whole epochs; removes all but the newest two."""
+    tensors = state.tensors()
+    fields = {"epoch": state.epoch, "step": state.step, "seconds": state.seconds, "seed": state.seed}
+    metadata = {
+        "state": json.dumps({**fields, "variant": state.variant.key, "metrics": metrics}),
+        "sha256": _digest(tensors),
+    }
+    name = f"resume-{state.epoch:04d}-{state.step:06d}.safetensors"
+    write_atomic(folder / name, safetensors.torch.save(tensors, metadata))
+    for old in _resume_files(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def read_resume_point(folder: Path, variant: Variant, seed: int) -> tuple[ReplicaState, list[dict]]:
+    """The newest resume point that is whole, and its metrics; an untrained replica if there is none."""
+    for path in _resume_files(folder):
+        try:
+            return _read(path, variant, seed)
+        except RunError:
+            continue
+    return new_state(variant, seed), []
+
+
+def remove_resume_points(folder: Path) -> None:
+    """Removes them all, once the run is committed."""
+    for path in _resume_files(folder):
+        path.unlink(missing_ok=True)
+
+
+def _resume_files(folder: Path) -> list[Path]:
+    """Newest first; the names sort by epoch and step."""
+    return sorted(folder.glob("resume-*.safetensors"), reverse=True)
+
+
+def _read(path: Path, variant: Variant, seed: int) -> tuple[ReplicaState, list[dict]]:
+    content = read_bytes(path, MAX_BYTES)
+    _, metadata = read_tensors(content, path.name)
+    tensors = safetensors.torch.load(content)
+    reference = new_state(variant, seed)
+    for name in TENSOR_NAMES:
+        if name not in tensors or tensors[name].shape != getattr(reference, name).shape:
+            raise RunError(f"{path.name} lacks {name}")
+    try:
+        saved = json.loads(metadata["state"])
+        fits = (saved["variant"], saved["seed"]) == (variant.key, seed)
+        if not fits or metadata["sha256"] != _digest(tensors):
+            raise RunError(f"{path.name} is damaged or belongs to another run")
+        fields = {name: saved[name] for name in ("epoch", "step", "seconds")}
+        return ReplicaState(variant, seed, **{n: tensors[n] for n in TENSOR_NAMES}, **fields), saved["metrics"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path.name} has damaged metadata") from error
+
+
+def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    return sha256(b"".join(tensors[name].numpy().tobytes() for name in TENSOR_NAMES))

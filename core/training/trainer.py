@@ -1,0 +1,215 @@
+"""Training runs into their folders: the engine, one writer per run, and what can go wrong."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core.config import Recipe, Variant, variant_to_dict
+from core.data.datasets import get_dataset, load_split
+from core.device import DeviceChoice
+from core.errors import NormLabError, RunError, UsageError
+from core.model.inference import predict_logits
+from core.model.stack import num_parameters
+from core.training.engine import Engine
+from core.training.runs import Run, run_path
+from core.training.shard import TrainingData
+from core.training.state import ReplicaState, new_state
+from core.training.writer import RunWriter, check_writable, describe_existing
+
+
+RESUMABLE_STATES = ("stopped", "interrupted", "failed")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An epoch of run `name` is over; `final` holds its final figures if it was the last."""
+
+    name: str
+    variant: Variant
+    metrics: dict[str, float]
+    final: dict | None = None
+
+
+def load_training_data(dataset: str, root: Path, device: torch.device) -> TrainingData:
+    """Both splits of `dataset` on `device`; `DataError` names a missing or damaged file."""
+    info = get_dataset(dataset)
+    train, test = (load_split(dataset, root, split) for split in ("train", "test"))
+    tensors = [
+        torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        for array in (train.images, train.targets, test.images, test.targets)
+    ]
+    return TrainingData(*tensors, mean=info.mean, std=info.std)
+
+
+class Trainer:
+    """Trains several runs at once; every epoch is in its folder before it is reported.
+
+    Use as a context manager: the runs' locks are held until it ends.
+    """
+
+    def __init__(
+        self,
+        writers: Sequence[RunWriter],
+        states: Sequence[ReplicaState],
+        data: TrainingData,
+        recipe: Recipe,
+        choice: DeviceChoice,
+    ) -> None:
+        self.writers = list(writers)
+        self.data = data
+        self.choice = choice
+        self.engine = Engine(states, data, recipe)
+        self.num_batches = data.num_batches(recipe.batch_size)
+
+    def stop(self) -> None:
+        """Ends training after the step under way; what is open is saved and can be resumed."""
+        self.engine.stop()
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all runs from their first epoch to their last."""
+        return sum(state.variant.epochs for state in self.engine.states) * self.num_batches
+
+    @property
+    def steps_done(self) -> int:
+        """How many of `total_steps` are behind us."""
+        return self.engine.steps_done(self.num_batches)
+
+    def run(self) -> Iterator[Progress]:
+        """Trains to the end or until `stop`; yields an epoch at a time.
+
+        Raises `RunError` if a folder cannot be written, memory runs out, or every run diverged;
+        each run that is not done then says why in its folder.
+        """
+        for replica, state in enumerate(self.engine.states):
+            if state.is_done:
+                yield self._progress(replica, self.writers[replica].metrics[-1])
+        try:
+            for record in self.engine.fit():
+                yield from self._handle(record.replica, record.metrics)
+        except torch.OutOfMemoryError as error:
+            self._fail_open_runs(reason := self._describe_memory())
+            raise RunError(reason) from error
+        except NormLabError as error:
+            self._fail_open_runs(str(error))
+            raise
+        for writer, state in zip(self.writers, self.engine.states, strict=True):
+            if not state.is_done:
+                writer.stopped(state)
+
+    def _handle(self, replica: int, metrics: dict[str, float]) -> Iterator[Progress]:
+        state, writer = self.engine.states[replica], self.writers[replica]
+        if state.diverged:
+            # The resume point of the epoch before holds the last finite weights.
+            writer.failed(f"diverged: the loss was not finite in epoch {state.epoch}")
+            return
+        writer.record(state, metrics)
+        yield self._progress(replica, metrics)
+
+    def _progress(self, replica: int, metrics: dict[str, float]) -> Progress:
+        state, writer = self.engine.states[replica], self.writers[replica]
+        final = self._finish(writer, state) if state.is_done else None
+        return Progress(writer.name, state.variant, metrics, final)
+
+    def _finish(self, writer: RunWriter, state: ReplicaState) -> dict:
+        network = state.network(self.num_batches)
+        data = self.data
+        logits = predict_logits(network, data.test_images.cpu(), data.mean, data.std)
+        return writer.finish(network, logits, data.test_targets.cpu())
+
+    def _describe_memory(self) -> str:
+        return (
+            f"out of memory on {self.choice.name} with {len(self.writers)} runs at once. "
+            "Train fewer variants or seeds at a time, or take --device cpu."
+        )
+
+    def _fail_open_runs(self, reason: str) -> None:
+        for writer, state in zip(self.writers, self.engine.states, strict=True):
+            if not state.is_done:
+                writer.failed(reason)
+
+
+def start_runs(
+    stack: ExitStack,
+    specs: Sequence[tuple[Variant, int]],
+    dataset: str,
+    runs_dir: Path,
+    data_dir: Path,
+    choice: DeviceChoice,
+    recipe: Recipe,
+) -> Trainer:
+    """A trainer for new runs of these (variant, seed) pairs, whose locks `stack` gives back.
+
+    Everything is checked before the first folder is made: `UsageError` or `DataError` if the data,
+    the folder or one of the runs is not as it must be, and then nothing has changed.
+    """
+    get_dataset(dataset)
+    check_writable(runs_dir)
+    for variant, seed in specs:
+        path = run_path(runs_dir, dataset, variant.key, seed)
+        if (path / "run.json").exists():
+            raise UsageError(describe_existing(path, runs_dir))
+    data = load_training_data(dataset, data_dir, choice.device)
+    writers = [
+        stack.enter_context(RunWriter(runs_dir, dataset, variant, seed)) for variant, seed in specs
+    ]
+    for writer, (variant, seed) in zip(writers, specs, strict=True):
+        writer.start(describe_run(dataset, variant, seed, choice, recipe, len(specs)))
+    states = [new_state(variant, seed) for variant, seed in specs]
+    return Trainer(writers, states, data, recipe, choice)
+
+
+def resume_runs(
+    stack: ExitStack, runs: Sequence[Run], runs_dir: Path, data_dir: Path, choice: DeviceChoice
+) -> Trainer:
+    """A trainer that goes on with these runs, all of one data set and recipe.
+
+    Raises `UsageError` for a run that is done, damaged or being trained.
+    """
+    for run in runs:
+        check_resumable(run)
+    first = runs[0].info
+    data = load_training_data(first["dataset"], data_dir, choice.device)
+    writers, states = [], []
+    for run in runs:
+        writer = stack.enter_context(RunWriter(runs_dir, run.dataset, run.variant, run.seed))
+        states.append(writer.resume(run.variant, run.seed))
+        writers.append(writer)
+    return Trainer(writers, states, data, Recipe(**first["recipe"]), choice)
+
+
+def check_resumable(run: Run) -> None:
+    """`UsageError` unless the run was interrupted, stopped or failed."""
+    if run.state not in RESUMABLE_STATES:
+        why = f" ({run.reason})" if run.reason else ""
+        raise UsageError(f"{run.name} is {run.state}{why}: only an unfinished run can be resumed.")
+
+
+def describe_run(
+    dataset: str, variant: Variant, seed: int, choice: DeviceChoice, recipe: Recipe, together: int
+) -> dict:
+    """What `run.json` says: everything needed to train this run again."""
+    return {
+        "dataset": dataset,
+        "variant": variant_to_dict(variant),
+        "seed": seed,
+        "recipe": asdict(recipe),
+        "trainable_parameters": num_parameters(),
+        "trained_together": together,
+        "device": choice.to_dict(),
+        "versions": versions(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what determines the figures of a run."""
+    return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}

@@ -1,0 +1,159 @@
+"""Writing a run folder: one `RunWriter` per run, which holds the run's lock while it lives."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from core.config import Variant
+from core.errors import RunError, UsageError
+from core.model.network import Network
+from core.training.checkpoint import FILE_NAME, encode_network, probe_logits
+from core.training.resume import read_resume_point, remove_resume_points, write_resume_point
+from core.training.runs import COMMITTED_FILES, FORMAT, read_run, run_path
+from core.training.state import ReplicaState
+from core.training.storage import append_line, cannot_write, sha256, to_json, write_atomic
+
+LOCK_SECONDS = 1.0
+"""A listing holds the lock for a moment; a trainer waits that long before it says "taken"."""
+
+
+class RunWriter:
+    """The folder of one run, locked. Use as a context manager or call `close`."""
+
+    def __init__(self, root: Path, dataset: str, variant: Variant, seed: int) -> None:
+        """Makes and locks the folder; `UsageError` if another process holds it."""
+        self.root = root
+        self.path = run_path(root, dataset, variant.key, seed)
+        self.name = self.path.relative_to(root).as_posix()
+        self.metrics: list[dict] = []
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.path / "lock")
+            self._lock.acquire(timeout=LOCK_SECONDS)
+        except Timeout:
+            raise UsageError(
+                f"{self.name} is already being trained by another process. "
+                "Wait for it, stop it, or choose another --seeds or --runs-dir."
+            ) from None
+        except OSError as error:
+            raise UsageError(str(cannot_write(self.path, error))) from error
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the lock back; the files stay."""
+        self._lock.release()
+
+    def start(self, info: dict) -> None:
+        """Writes `run.json`; `UsageError` if the folder already holds a run."""
+        if (self.path / "run.json").exists():
+            raise UsageError(describe_existing(self.path, self.root))
+        write_atomic(self.path / "run.json", to_json({"format": FORMAT, **info}))
+
+    def resume(self, variant: Variant, seed: int) -> ReplicaState:
+        """The state to go on from; the metrics are cut back to what it has seen."""
+        state, self.metrics = read_resume_point(self.path, variant, seed)
+        lines = "".join(json.dumps(record) + "\n" for record in self.metrics)
+        write_atomic(self.path / "metrics.jsonl", lines.encode())
+        (self.path / "status.json").unlink(missing_ok=True)
+        return state
+
+    def record(self, state: ReplicaState, metrics: dict) -> None:
+        """Saves a finished epoch: first the resume point, which holds all metrics, then the line."""
+        self.metrics.append(metrics)
+        write_resume_point(self.path, state, self.metrics)
+        append_line(self.path / "metrics.jsonl", json.dumps(metrics, allow_nan=False))
+
+    def stopped(self, state: ReplicaState) -> None:
+        """Saves where training was stopped, so that it can go on from that step."""
+        write_resume_point(self.path, state, self.metrics)
+        self._set_status("stopped", f"stopped in epoch {state.epoch + 1}")
+
+    def failed(self, reason: str) -> None:
+        """Says why training ended; does not raise if even that cannot be written."""
+        try:
+            self._set_status("failed", reason)
+        except RunError:
+            return
+
+    def _set_status(self, state: str, reason: str) -> None:
+        write_atomic(self.path / "status.json", to_json({"state": state, "reason": reason}))
+
+    def finish(self, network: Network, logits: Tensor, targets: Tensor) -> dict:
+        """Commits the run: weights, test logits and, last, the manifest. Returns the final figures.
+
+        `logits` (N, 10) float32 and `targets` (N,) int64 of the test set.
+        """
+        predicted = logits.argmax(1)
+        final = {
+            "epoch": len(self.metrics),
+            "num_images": len(targets),
+            "errors": int((predicted != targets).sum()),
+            "test_accuracy_percent": 100 * float((predicted == targets).double().mean()),
+            "test_loss": cross_entropy(logits, targets),
+            "train_seconds": sum(record["seconds"] for record in self.metrics),
+        }
+        write_atomic(self.path / FILE_NAME, encode_network(network))
+        content = encode_predictions(logits.numpy(), predicted.numpy(), targets.numpy())
+        write_atomic(self.path / "test_logits.safetensors", content)
+        files = {name: sha256((self.path / name).read_bytes()) for name in COMMITTED_FILES}
+        manifest = {"files": files, "final": final, "probe_logits": probe_logits(network)}
+        write_atomic(self.path / "manifest.json", to_json(manifest))
+        remove_resume_points(self.path)
+        (self.path / "status.json").unlink(missing_ok=True)
+        return final
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> float:
+    """Sum of the negative log-likelihoods over N, in nats, in double precision."""
+    log_probabilities = logits.double().log_softmax(1)
+    return float(-log_probabilities[range(len(targets)), targets].sum() / len(targets))
+
+
+def encode_predictions(logits: np.ndarray, predicted: np.ndarray, targets: np.ndarray) -> bytes:
+    """The file that `runs.read_predictions` reads: half-precision logits, predictions, failures."""
+    failed = np.flatnonzero(predicted != targets)
+    return safetensors.numpy.save(
+        {
+            "logits": logits.astype(np.float16),
+            "predicted": predicted.astype(np.uint8),
+            "failed_index": failed.astype(np.int32),
+            "failed_target": targets[failed].astype(np.uint8),
+        }
+    )
+
+
+def describe_existing(path: Path, root: Path) -> str:
+    """Why a run cannot be started in `path`, and what to do instead."""
+    run = read_run(path, root)
+    if run.state == "done":
+        return (
+            f"{run.name} is already trained ({run.epochs} epochs). Choose another --seeds or "
+            "--runs-dir, or delete the folder."
+        )
+    return (
+        f"{run.name} exists and is {run.state} after epoch {run.epoch}. Go on with "
+        f"`python -m core resume {run.name}`, or delete the folder."
+    )
+
+
+def check_writable(root: Path) -> None:
+    """`UsageError` unless folders can be made in `root`, or in its nearest existing parent."""
+    folder = root
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder: choose another with --runs-dir.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder} cannot be written: choose another folder with --runs-dir.")
