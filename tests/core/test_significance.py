@@ -109,6 +109,18 @@ def test_resolved_needs_both_interval_and_test():
     assert not row["resolved"]
 
 
+def test_resolved_needs_the_joint_interval_too():
+    """21 against 39 has p = 0.027: enough for Holm's last step, not for three joint intervals."""
+    runs = {
+        "gn": [predictions(range(0, 21))],
+        "ln": [predictions(range(21, 60))],
+        "bn_l1": [predictions(range(1_000, 1_500))],
+    }
+    row = sig.compare_pairs(runs).iloc[0]
+    assert row["p_holm"] < 0.05 and row["low_percent"] < 0 < row["high_percent"]
+    assert not row["resolved"]
+
+
 def test_family_widens_intervals_and_raises_p():
     runs = {"gn": [predictions(range(0, 20))], "ln": [predictions(range(20, 60))]}
     alone = sig.compare_pairs(runs).iloc[0]
@@ -187,6 +199,15 @@ def test_null_covers_zero(hardness):
     pairs = sig.compare_pairs(runs)
     assert len(pairs) == 15 and not pairs["resolved"].any()
     assert ((pairs["low_percent"] < 0) & (pairs["high_percent"] > 0)).all()
+
+
+def test_family_widens_bootstrap_intervals(hardness):
+    """Normal quantiles: 2.94 at 0.05 / 15 against 1.96 at 0.05, a ratio of 1.5."""
+    rng = np.random.default_rng(7)
+    runs = {key: simulate(5, 0.006, rng, hardness) for key in VARIANTS}
+    family = sig.compare_pairs(runs).iloc[0]
+    alone = sig.compare_pairs({key: runs[key] for key in ("gn", "ln")}).iloc[0]
+    assert family["resolvable_errors"] / alone["resolvable_errors"] == pytest.approx(1.5, abs=0.15)
 
 
 def test_planted_effect_is_resolved(hardness):
