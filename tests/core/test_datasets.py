@@ -220,6 +220,14 @@ def test_mnist_that_is_not_mnist_is_refused_on_loading(tmp_path, write_dataset, 
     load_split("mnist", tmp_path, "test")
 
 
+def test_checksums_of_mnist_do_not_apply_to_sets_whose_files_have_the_same_names(
+    tmp_path, write_dataset, monkeypatch
+):
+    names = [path.name for path in write_dataset("fashion-mnist", tmp_path)]
+    monkeypatch.setattr(datasets, "MNIST_SHA256", dict.fromkeys(names, "0" * 64))
+    assert len(load_split("fashion-mnist", tmp_path, "test").images) == 20
+
+
 def test_damage_after_download_is_noticed_by_the_recorded_checksum(tmp_path, write_dataset):
     files = write_dataset("kmnist", tmp_path)
     folder = datasets.raw_folder("kmnist", tmp_path)
