@@ -7,15 +7,14 @@ import pandas as pd
 import streamlit as st
 
 from core.analysis import metrics
-from core.analysis.metrics import failure_overlap, per_class_accuracy
 from core.published import class_accuracy
 from ui import charts_failures as charts
+from ui import failures_tables as tables
 from ui import images, resources, state
 from ui.downloads import download_row
-from ui.failures_data import count_failing_seeds
+from ui.failures_data import count_failing_seeds, overlap
 from ui.failures_grid import paged
 from ui.failures_view import IMAGE, View, label, pick_image
-from ui.palette import VARIANT_COLORS
 from ui.picker import pick
 
 WHO_PAGE = "who_page"
@@ -28,7 +27,7 @@ def classes(view: View, key: str, seed: int) -> None:
     st.subheader("Accuracy per class")
     chart = charts.class_accuracy_chart(
         frame,
-        color=VARIANT_COLORS.get(key, images.NEUTRAL),
+        color=tables.variant_color(key),
         order=view.info.class_names,
     )
     st.altair_chart(chart, alt=f"Test accuracy of {label(key)} for each class, with 95 % intervals")
@@ -42,7 +41,7 @@ def class_figures(view: View, key: str, seed: int) -> pd.DataFrame:
     parts = []
     for run in view.runs[key]:
         found = resources.predictions(run)
-        part = per_class_accuracy(found.targets, found.predicted, len(names))
+        part = metrics.per_class_accuracy(found.targets, found.predicted, len(names))
         kind = "this seed" if run.seed == seed else "other seeds"
         parts.append(part.assign(kind=kind, seed=run.seed))
     if view.info.key == "mnist":
@@ -51,6 +50,26 @@ def class_figures(view: View, key: str, seed: int) -> pd.DataFrame:
         parts.append(published.drop(columns="variant").assign(kind="published"))
     frame = pd.concat(parts, ignore_index=True)
     return frame.assign(**{"class": [names[int(number)] for number in frame["class"]]})
+
+
+def labels(view: View) -> dict[str, str]:
+    """The shown variants, key → label."""
+    return {key: label(key) for key in view.runs}
+
+
+def csv_button(frame: pd.DataFrame, name: str) -> None:
+    """A small button that downloads `frame` as <name>.csv."""
+    st.download_button(
+        "CSV",
+        data=lambda: frame.to_csv(index=False).encode(),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        key=f"download-{name}",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+        help=f"Download {name.replace('-', ' ')} as CSV",
+    )
 
 
 def who_fails_where(view: View) -> None:
@@ -76,9 +95,9 @@ def who_fails_where(view: View) -> None:
 def _who_table(view: View, table: pd.DataFrame, several: bool) -> None:
     rows = st.container()
     page = paged(len(table), WHO_PAGE_SIZE, WHO_PAGE)
-    html = images.who_fails_table(
+    html = tables.who_fails_table(
         table[page],
-        variants={key: label(key) for key in view.runs},
+        variants=labels(view),
         num_seeds={key: len(runs) for key, runs in view.runs.items()},
         images=view.images,
         class_names=view.info.class_names,
@@ -89,38 +108,38 @@ def _who_table(view: View, table: pd.DataFrame, several: bool) -> None:
     st.caption(
         f"Cells: {cells}; a dot where it is right. Images that fail in most variants come first."
     )
-    st.download_button(
-        "CSV",
-        data=lambda: table.to_csv(index=False).encode(),
-        file_name=f"who-fails-where-{view.info.key}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-        help="Download who fails where",
-    )
+    csv_button(table, f"who-fails-where-{view.info.key}")
 
 
 def _overlap(view: View) -> None:
     if len(view.runs) < 2:
         return
-    sets = {key: pd.concat(frames)["index"].unique() for key, frames in view.failures.items()}
-    frame = failure_overlap(sets)
+    several = any(len(runs) > 1 for runs in view.runs.values())
+    frame = overlap(view.failures)
     st.markdown("**Overlap of failures (Jaccard index)**")
-    chart = charts.overlap_chart(frame)
-    st.altair_chart(chart, alt="Jaccard index of the failure sets of every pair of variants")
+    pick(tables.overlap_table(frame, variants=labels(view)), key="overlap")
     st.caption(
-        "Images on which both fail, divided by images on which at least one fails"
-        + (" in any seed" if any(len(runs) > 1 for runs in view.runs.values()) else "")
-        + ": 1 means the same failures, 0 none in common."
+        "Images on which both fail, divided by images on which at least one fails: 1 means the "
+        "same failures, 0 none in common."
+        + (
+            " Means over runs of different seeds; the diagonal compares seeds of one variant, "
+            "so it says how much is chance."
+            if several
+            else ""
+        )
     )
-    download_row(chart, frame, f"overlap-{view.info.key}")
+    csv_button(frame, f"overlap-{view.info.key}")
 
 
 def one_image(view: View, seed: int) -> None:
     """A select for one image, and a dialog with what every variant says of it."""
     numbers = sorted(
-        {index for frames in view.failures.values() for f in frames for index in f["index"]}
+        {
+            index
+            for frames in view.failures.values()
+            for f in frames.values()
+            for index in f["index"]
+        }
     )
     chosen = st.selectbox(
         "Look at one image",
@@ -149,15 +168,15 @@ def _show_image(view: View, seed: int, index: int) -> None:
     else:
         left.caption("The picture is not on this machine.")
     right.markdown(f"**Test image {index}** is labelled **{target}**. {_wrong_in(view, index)}")
-    chart = charts.probability_chart(frame, classes=names)
-    st.altair_chart(chart, alt=f"Probability of each class in each variant for test image {index}")
+    html = tables.probability_table(frame, variants=labels(view), class_names=names)
+    pick(html, key="probabilities")
     st.caption(f"Probabilities of seed {seed}; green is the true label, orange a wrong one.")
 
 
 def _wrong_in(view: View, index: int) -> str:
     wrong = []
     for key, frames in view.failures.items():
-        failing = sum(int((frame["index"] == index).any()) for frame in frames)
+        failing = sum(int((frame["index"] == index).any()) for frame in frames.values())
         seeds = f" ({failing} of {len(frames)} seeds)" if len(frames) > 1 else ""
         wrong += [f"{label(key)}{seeds}"] if failing else []
     return f"Wrong in {', '.join(wrong)}." if wrong else "No variant is wrong."

@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
+from core.analysis.metrics import failure_overlap
+
 ORDERS = {
     "most certain first": ("probability", False),
     "least certain first": ("probability", True),
@@ -49,18 +51,18 @@ def sort_failures(frame: pd.DataFrame, order: str) -> pd.DataFrame:
     return frame.sort_values([column, "index"], ascending=[ascending, True])
 
 
-def count_failing_seeds(failures: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
+def count_failing_seeds(failures: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:
     """Who fails where: one row per image on which any seed of any variant fails, worst first.
 
-    `failures` maps a variant to one frame per seed. Columns: `index, target`, for each variant
+    `failures` maps a variant to a frame per seed. Columns: `index, target`, for each variant
     `<key>` (number of seeds that fail) and `<key>_predicted` (the label they take it for most
     often, the smallest on a tie; -1 where none fails), `variants` (how many have a failing seed)
     and `seeds` (failing seeds of all variants together).
     """
-    targets = pd.concat([frame for frames in failures.values() for frame in frames])
+    targets = pd.concat([frame for frames in failures.values() for frame in frames.values()])
     table = targets.groupby("index")["target"].first().to_frame()
     for key, frames in failures.items():
-        rows = pd.concat(frames).groupby("index")["predicted"]
+        rows = pd.concat(frames.values()).groupby("index")["predicted"]
         table[key] = rows.size()
         table[f"{key}_predicted"] = rows.agg(lambda labels: labels.mode().iloc[0])
     filled = table.fillna({column: -1 for column in table if str(column).endswith("_predicted")})
@@ -70,3 +72,29 @@ def count_failing_seeds(failures: Mapping[str, Sequence[pd.DataFrame]]) -> pd.Da
     filled["seeds"] = counts.sum(axis=1)
     filled = filled.reset_index()
     return filled.sort_values(["variants", "seeds", "index"], ascending=[False, False, True])
+
+
+def overlap(failures: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:
+    """How far the failures of two variants agree: one row per ordered pair, itself included.
+
+    `failures` maps a variant to a frame per seed. Where any variant has several seeds, only runs of
+    different seeds are compared and their figures averaged, so that a variant beside itself says
+    how far two trainings of the same variant agree; else the one run of each. Columns: `row,
+    column, both, either, jaccard, pairs` (of runs compared; 0 gives NaN figures).
+    """
+    runs = {
+        f"{key}/{seed}": set(frame["index"])
+        for key, frames in failures.items()
+        for seed, frame in frames.items()
+    }
+    several = any(len(frames) > 1 for frames in failures.values())
+    frame = failure_overlap(runs)
+    for side in ("row", "column"):
+        frame[[side, f"{side}_seed"]] = frame[side].str.rsplit("/", n=1, expand=True)
+    compared = (
+        frame["row_seed"] != frame["column_seed"] if several else frame["row"] != frame["column"]
+    )
+    groups = frame[compared].groupby(["row", "column"])
+    means = groups[["both", "either", "jaccard"]].mean().assign(pairs=groups.size())
+    every = pd.MultiIndex.from_product([failures, failures], names=["row", "column"])
+    return means.reindex(every).fillna({"pairs": 0}).reset_index()

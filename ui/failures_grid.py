@@ -6,10 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from core.analysis.metrics import confusion_matrix
-from ui import failures_filters, images, resources, state
+from ui import failures_filters, failures_tables, images, resources, state
 from ui.failures_data import ORDERS, sort_failures
 from ui.failures_view import PAGE, View, label, pick_image
-from ui.palette import VARIANT_COLORS
 from ui.picker import pick
 
 ORDER = "order"
@@ -29,7 +28,7 @@ def grid(view: View, key: str, seed: int, shown: pd.DataFrame) -> None:
         sort_failures(shown, order)[page],
         images=view.images,
         class_names=view.info.class_names,
-        color=VARIANT_COLORS.get(key, images.NEUTRAL),
+        color=failures_tables.variant_color(key),
     )
     with tiles:
         pick(html, key="tiles", on_pick=pick_image)
@@ -86,11 +85,11 @@ def confusion(view: View, key: str, seed: int) -> None:
     found = resources.predictions(view.run(key, seed))
     matrix = confusion_matrix(found.targets, found.predicted, len(view.info.class_names))
     st.subheader("Confusion matrix")
-    html = images.confusion_table(
+    html = failures_tables.confusion_table(
         matrix,
         class_names=view.info.class_names,
         selected=failures_filters.selected_cell(),
-        color=VARIANT_COLORS.get(key, images.NEUTRAL),
+        color=failures_tables.variant_color(key),
     )
     pick(html, key="confusion", on_pick=failures_filters.pick_cell)
     st.caption("Press a number or a label to see only those images; press again for all.")

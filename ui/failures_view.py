@@ -23,24 +23,19 @@ RESET_PAGE: dict[str, Any] = {"on_change": state.put, "args": [PAGE, 1]}
 
 @dataclass(frozen=True)
 class View:
-    """What the page shows: the runs of each variant with one frame of failures per seed.
+    """What the page shows: runs and failures (seed → frame) of each variant.
 
     `images` (N, 28, 28) uint8, or None where they are not on this machine.
     """
 
     info: DatasetInfo
     runs: dict[str, list[Run]]
-    failures: dict[str, list[pd.DataFrame]]
+    failures: dict[str, dict[int, pd.DataFrame]]
     images: np.ndarray | None
 
     def of_seed(self, seed: int) -> dict[str, pd.DataFrame]:
         """The failures of every variant that has a run of `seed`."""
-        return {
-            key: frame
-            for key, runs in self.runs.items()
-            for run, frame in zip(runs, self.failures[key], strict=True)
-            if run.seed == seed
-        }
+        return {key: frames[seed] for key, frames in self.failures.items() if seed in frames}
 
     def run(self, key: str, seed: int) -> Run:
         """The run of that variant and seed."""
@@ -65,7 +60,7 @@ def failures_of(run: Run) -> pd.DataFrame:
 def load(selection: state.Selection) -> View:
     """Failures of all chosen runs, and the images if they are here."""
     runs = selection.by_variant
-    found = {key: [failures_of(run) for run in group] for key, group in runs.items()}
+    found = {key: {run.seed: failures_of(run) for run in group} for key, group in runs.items()}
     return View(get_dataset(selection.dataset), runs, found, _load_images(selection.dataset))
 
 
@@ -128,7 +123,7 @@ def headline(view: View, key: str, seed: int) -> None:
 
 
 def _over_seeds(view: View, key: str) -> list[str]:
-    frames = view.failures[key]
+    frames = view.failures[key].values()
     if len(frames) < 2:
         return []
     mean, low, high = mean_interval([len(frame) for frame in frames])

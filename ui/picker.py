@@ -45,7 +45,7 @@ def _component() -> Callable:
     return st.components.v2.component("normlab_picker", css=css, js=JS)
 
 
-def pick(html: str, *, key: str, on_pick: Callable[[str], None]) -> None:
+def pick(html: str, *, key: str, on_pick: Callable[[str], None] | None = None) -> None:
     """Shows `html`, which must be escaped; calls `on_pick` with a pressed button's `data-pick`.
 
     `on_pick` runs before the page's next run, so it may change what widgets hold.
@@ -53,7 +53,7 @@ def pick(html: str, *, key: str, on_pick: Callable[[str], None]) -> None:
 
     def report() -> None:
         picked = state.value(key).picked
-        if picked:
+        if picked and on_pick:
             on_pick(picked)
 
     _component()(data=html, key=key, on_picked_change=report)
