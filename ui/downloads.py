@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import altair as alt
 import pandas as pd
 import streamlit as st
@@ -9,13 +11,14 @@ import streamlit as st
 from ui.charts import to_png, to_svg
 
 
-def download_row(chart: alt.TopLevelMixin, frame: pd.DataFrame, name: str) -> None:
-    """Buttons for `frame` as <name>.csv and `chart` as <name>.png and <name>.svg."""
-    files = (
-        ("CSV", "text/csv", lambda: frame.to_csv(index=False).encode()),
-        ("PNG", "image/png", lambda: to_png(chart)),
-        ("SVG", "image/svg+xml", lambda: to_svg(chart)),
-    )
+def download_row(chart: alt.TopLevelMixin | None, frame: pd.DataFrame, name: str) -> None:
+    """Buttons for `frame` as <name>.csv and `chart`, if any, as <name>.png and <name>.svg."""
+    files = [("CSV", "text/csv", lambda: frame.to_csv(index=False).encode())]
+    if chart is not None:
+        files += [
+            ("PNG", "image/png", partial(to_png, chart)),
+            ("SVG", "image/svg+xml", partial(to_svg, chart)),
+        ]
     with st.container(horizontal=True, gap="small"):
         for label, mime, make in files:
             st.download_button(
