@@ -1,4 +1,4 @@
-"""Overview: How do the six variants compare?"""
+"""Overview: the six variants side by side, and which of their differences are larger than chance."""
 
 import sys
 from pathlib import Path
@@ -8,9 +8,27 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st
 
-from ui import sidebar
+from ui import overview_view, resources, sidebar
+from ui.overview_data import run_table, variant_table
 
 selection = sidebar.render()
 
 st.title("Overview")
-st.write("How do the six variants compare?")
+st.write(
+    "Which of the six variants classifies best, and which of the differences between them are "
+    "larger than chance?"
+)
+sidebar.stop_without_runs(selection)
+
+variants = variant_table(selection.by_variant, selection.dataset)
+runs = run_table(selection.runs)
+
+verdict = st.container(border=True, key="verdict")
+overview_view.accuracies(variants, runs)
+overview_view.side_by_side(variants)
+with verdict, st.spinner("Comparing all pairs of variants…"):
+    pairs = resources.compare(selection.by_variant)
+    overview_view.verdict(pairs, selection)
+overview_view.pair_matrix(pairs)
+overview_view.single_runs(runs)
+overview_view.explanation(several=len(selection.seeds) > 1)

@@ -6,6 +6,8 @@ colours the background and the text; exported figures get their own light palett
 
 from __future__ import annotations
 
+import json
+
 import altair as alt
 
 from core.config import VARIANTS
@@ -34,9 +36,15 @@ def variant_shape_scale() -> alt.Scale:
     return alt.Scale(domain=list(VARIANT_SHAPES), range=list(VARIANT_SHAPES.values()))
 
 
-def variant_label_expression(field: str = "datum.value") -> str:
-    """A Vega expression that turns a variant key into its label, for axes and legends."""
-    return f"{VARIANT_LABELS!r}[{field}]"
+def variant_label_expression(*, short: bool = False) -> str:
+    """A Vega expression that turns a variant key into its label, for axes and legends.
+
+    `short` leaves out the word "norm", for narrow axes.
+    """
+    labels = {
+        key: text.replace(" norm", "") if short else text for key, text in VARIANT_LABELS.items()
+    }
+    return f"{json.dumps(labels)}[datum.value] || datum.value"
 
 
 def to_png(chart: alt.TopLevelMixin) -> bytes:

@@ -6,6 +6,7 @@ the next rerun. What these functions return is shared between sessions: read it,
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,21 @@ def _predictions(path: str, digest: str) -> Predictions:
     for array in (found.logits, found.predicted, found.targets):
         array.flags.writeable = False
     return found
+
+
+def compare(by_variant: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """Every pair of variants, as `core.analysis.significance.compare_pairs` gives it."""
+    keys = tuple(
+        (key, tuple((str(r.path), r.digest) for r in rs)) for key, rs in by_variant.items()
+    )
+    return _compare(keys)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _compare(keys: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> pd.DataFrame:
+    from core.analysis.significance import compare_pairs
+
+    return compare_pairs({key: [_predictions(*run) for run in group] for key, group in keys})
 
 
 def dataset_status(key: str) -> DatasetStatus:

@@ -56,24 +56,22 @@ def _source_picker() -> bool:
 
 
 def _dataset_picker(local: bool) -> str:
+    """The chosen data set; those with runs come first, and MNIST is the default if it has any.
+
+    Options are shown by their keys, because the address holds what the widget shows.
+    """
     with_runs = resources.datasets_with_runs(local=local)
     options = sorted(DATASETS, key=lambda key: key not in with_runs)
     default = PREFERRED_DATASET if PREFERRED_DATASET in with_runs else options[0]
-    _warn_of_unknown(options, default)
+    if state.requested(state.DATASET) not in (None, *options):
+        st.warning(f"The address names a data set that does not exist; this is {default}.")
     return st.selectbox(
         "Data set",
         options,
         index=options.index(default),
-        format_func=lambda key: DATASETS[key].label + ("" if key in with_runs else " (no runs)"),
-        help="Results are always of this data set; NormLab never falls back to another one.",
+        help="Everything on the pages is of this data set.",
         **state.bound(state.DATASET),
     )
-
-
-def _warn_of_unknown(options: list[str], default: str) -> None:
-    asked = state.requested(state.DATASET)
-    if asked is not None and asked not in options:
-        st.warning(f"The address asks for an unknown data set: showing {DATASETS[default].label}.")
 
 
 def _seed_picker(seeds: list[int]) -> int | None:

@@ -1,0 +1,141 @@
+"""Charts of the overview: accuracies with their intervals, and the pairs. No streamlit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from ui.charts import VARIANT_LABELS, variant_color_scale, variant_label_expression
+
+ROW_HEIGHT = 46
+ACCURACY_TITLE = "Test accuracy after the last epoch (%)"
+MAIN, SINGLE, PUBLISHED = "this variant", "one seed", "published"
+HIGHER, LOWER, UNRESOLVED = "higher", "lower", "not resolved"
+GREEN, PURPLE, GREY = "#1B7837", "#762A83", "#737E8B"
+"""Green and purple stay apart in the common colour-vision deficiencies and carry white text; the
+grey reads on light and on dark.
+"""
+
+
+def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerChart:
+    """A dot and an interval per variant, its single seeds, and the published accuracy.
+
+    `variants` needs `variant, accuracy_percent, low_percent, high_percent, num_seeds,
+    published_percent`; `runs`, drawn where there are several seeds, `variant, seed,
+    accuracy_percent`.
+    """
+    points = _points(variants, runs)
+    encoding = {
+        "y": alt.Y("variant:N", sort=list(variants["variant"]), title=None, axis=_label_axis()),
+        "color": alt.Color("variant:N", scale=variant_color_scale(), legend=None),
+    }
+    interval = alt.Chart(variants).encode(
+        **encoding,
+        x=alt.X("low_percent:Q", title=ACCURACY_TITLE, scale=_tight()),
+        x2="high_percent:Q",
+        tooltip=[
+            alt.Tooltip("label:N", title="Variant"),
+            alt.Tooltip("accuracy_percent:Q", title="Accuracy (%)", format=".3f"),
+            alt.Tooltip("low_percent:Q", title="95 % from", format=".3f"),
+            alt.Tooltip("high_percent:Q", title="to", format=".3f"),
+        ],
+    )
+    dots = alt.Chart(points).encode(
+        **encoding,
+        x=alt.X("accuracy_percent:Q", title=ACCURACY_TITLE, scale=_tight()),
+        tooltip=[
+            alt.Tooltip("label:N", title="Variant"),
+            alt.Tooltip("kind:N", title="Shown"),
+            alt.Tooltip("accuracy_percent:Q", title="Accuracy (%)", format=".3f"),
+        ],
+    )
+    layers = [
+        interval.mark_rule(strokeWidth=7, opacity=0.32, strokeCap="round"),
+        _kind(dots, SINGLE).mark_point(filled=True, size=26, opacity=0.6, yOffset=-11),
+        _kind(dots, PUBLISHED).mark_point(shape="diamond", size=70, strokeWidth=1.6, yOffset=12),
+        _kind(dots, MAIN).mark_point(filled=True, size=140, opacity=1),
+    ]
+    return alt.layer(*layers).properties(height=ROW_HEIGHT * len(variants))
+
+
+def _kind(dots: alt.Chart, kind: str) -> alt.Chart:
+    return dots.transform_filter(alt.datum.kind == kind)
+
+
+def _points(variants: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per drawn dot: `variant, label, kind, accuracy_percent`."""
+    parts = [variants.assign(kind=MAIN)]
+    if variants["num_seeds"].max() > 1:
+        parts.append(runs.assign(kind=SINGLE))
+    published = variants.assign(kind=PUBLISHED, accuracy_percent=variants["published_percent"])
+    parts.append(published.dropna(subset=["accuracy_percent"]))
+    columns = ["variant", "label", "kind", "accuracy_percent"]
+    return pd.concat([part[columns] for part in parts], ignore_index=True)
+
+
+def pairs_chart(*, pairs: pd.DataFrame) -> alt.LayerChart:
+    """A matrix of differences, row less column, coloured only where they are resolved.
+
+    `pairs` is one row per pair, as `core.analysis.significance.compare_pairs` gives it.
+    """
+    cells = mirrored(pairs)
+    order = [key for key in VARIANT_LABELS if key in set(cells["row"])]
+    columns = _label_axis(labelAngle=-40, labelOverlap=False)
+    base = alt.Chart(cells).encode(
+        x=alt.X("column:N", sort=order, title=None, axis=columns, scale=alt.Scale(padding=0.05)),
+        y=alt.Y("row:N", sort=order, title=None, axis=_label_axis(), scale=alt.Scale(padding=0.08)),
+        tooltip=[
+            alt.Tooltip("row_label:N", title="Accuracy of"),
+            alt.Tooltip("column_label:N", title="less that of"),
+            alt.Tooltip("difference_percent:Q", title="Difference (points)", format="+.3f"),
+            alt.Tooltip("low_percent:Q", title="Joint 95 % from", format="+.3f"),
+            alt.Tooltip("high_percent:Q", title="to", format="+.3f"),
+            alt.Tooltip("p_holm:Q", title="p, Holm-adjusted", format=".3g"),
+            alt.Tooltip("outcome:N", title="Outcome"),
+        ],
+    )
+    color = alt.Color(
+        "outcome:N",
+        scale=alt.Scale(domain=[HIGHER, LOWER, UNRESOLVED], range=[GREEN, PURPLE, GREY]),
+        legend=None,
+    )
+    value = alt.Text("difference_percent:Q", format="+.2f")
+    resolved = alt.datum.outcome != UNRESOLVED
+    return alt.layer(
+        base.mark_rect(cornerRadius=5).encode(
+            color=color, opacity=alt.when(resolved).then(alt.value(1)).otherwise(alt.value(0.13))
+        ),
+        base.mark_text(fontSize=12).encode(
+            text=value, color=alt.when(resolved).then(alt.value("white")).otherwise(alt.value(GREY))
+        ),
+    ).properties(height=46 * len(order) + 70)
+
+
+def mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Both directions of each pair: `row, column, row_label, column_label, difference_percent,
+    low_percent, high_percent, p_holm, outcome` (`HIGHER, LOWER, UNRESOLVED`).
+    """
+    forward = pairs.rename(columns={"a": "row", "b": "column"})
+    back = pairs.rename(columns={"b": "row", "a": "column"}).assign(
+        difference_percent=-pairs["difference_percent"],
+        low_percent=-pairs["high_percent"],
+        high_percent=-pairs["low_percent"],
+    )
+    cells = pd.concat([forward, back], ignore_index=True)
+    outcome = cells["difference_percent"].gt(0).map({True: HIGHER, False: LOWER})
+    return cells.assign(
+        outcome=outcome.where(cells["resolved"].astype(bool), UNRESOLVED),
+        row_label=cells["row"].replace(VARIANT_LABELS),
+        column_label=cells["column"].replace(VARIANT_LABELS),
+    )
+
+
+def _label_axis(**options: Any) -> alt.Axis:
+    expression = variant_label_expression(short=True)
+    return alt.Axis(labelExpr=expression, labelLimit=170, ticks=False, **options)
+
+
+def _tight() -> alt.Scale:
+    return alt.Scale(zero=False, nice=True, padding=12)
