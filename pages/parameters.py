@@ -57,8 +57,9 @@ def show_totals(summaries: dict[str, "Summary"]) -> None:
 def show_norms(summaries: dict[str, "Summary"]) -> None:
     st.header("What the normalizations share, and where they differ")
     st.write(
-        "A normalization subtracts a mean and divides by a standard deviation. Coloured cells share "
-        "one mean; cells of one grey share another."
+        "Each normalization subtracts a mean and divides by a standard deviation, but takes them "
+        "over different values. In the blocks, the coloured values share one mean and deviation; "
+        "every change of grey is another set that shares its own."
     )
     name = st.segmented_control(
         "Normalization layer", NORM_LAYERS, default="norm1", required=True, **state.bound("layer")

@@ -16,9 +16,8 @@ KIND_OPACITY = {
     "Biases": 0.65,
     "Average pooling": 0.65,
 }
-"""What parameters and operations belong to, and how strongly it is drawn in the variant's colour."""
+"""What parameters and operations are for, and how strongly each is drawn."""
 LABEL_COLOR = "#7B8794"  # readable on both themes
-BLOCK_AXIS = {"ticks": False, "domain": False, "labelOverlap": False}
 BAR_HEIGHT = 24
 FRAME_HEIGHT = 110  # legend and axis, which Streamlit takes from the height of a chart
 ROOM_FOR_SUMS = 1.18  # the axis, as a multiple of the longest bar, so that its sum stands beside it
@@ -164,7 +163,8 @@ def blocks_chart(frame: pd.DataFrame, *, measure: str, color: str) -> alt.LayerC
         axis=alt.Axis(tickCount=4, format=","),
         scale=alt.Scale(domain=[0, float(sums[measure].max()) * ROOM_FOR_SUMS]),
     )
-    y = alt.Y("block:N", sort=order, title=None, axis=alt.Axis(**BLOCK_AXIS))
+    blocks = alt.Axis(ticks=False, domain=False, labelOverlap=False)
+    y = alt.Y("block:N", sort=order, title=None, axis=blocks)
     bars = (
         alt.Chart(shown)
         .transform_calculate(rank=f"indexof({list(KIND_OPACITY)!r}, datum.kind)")

@@ -1,4 +1,4 @@
-"""Inline SVG and HTML on the page: `st.html` removes SVG, and an image would not follow the theme."""
+"""Inline SVG on the page: `st.html` removes it, and an image would not follow the theme."""
 
 from __future__ import annotations
 
