@@ -107,7 +107,7 @@ class Recipe:
         if not (math.isfinite(self.momentum) and 0 <= self.momentum < 1):
             raise UsageError(f"momentum is {self.momentum}: it must lie in [0, 1).")
         if not (math.isfinite(self.gamma) and 0 < self.gamma <= 1 and self.step_size >= 1):
-            raise UsageError("The learning rate must fall by a gamma in (0, 1] every step_size ≥ 1.")
+            raise UsageError("gamma must lie in (0, 1] and step_size be at least 1.")
         if not 2 <= self.batch_size <= 4096:
             raise UsageError(f"batch_size is {self.batch_size}: it must lie in 2 to 4096.")
         if not 0 <= self.rotation_degrees <= 180 or not 0 <= self.fill <= 255:
@@ -174,6 +174,6 @@ def parse_seeds(text: str) -> list[int]:
             raise UsageError(f"Seeds {text!r} are not understood: write 3, 1,2,5 or 1-10.")
         low, high = int(first), int(last or first)
         if not low <= high <= MAX_SEED or high - low >= 1_000:
-            raise UsageError(f"Seeds {text!r} are out of range: at most 1,000 from 0 to {MAX_SEED}.")
+            raise UsageError(f"Seeds {text!r} are not possible: at most 1,000, to {MAX_SEED}.")
         seeds.update(range(low, high + 1))
     return sorted(seeds)

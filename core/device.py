@@ -58,8 +58,8 @@ def select_device(requested: str | None = None) -> DeviceChoice:
 def _best_device() -> DeviceChoice:
     found = next(kind for kind in DEVICE_TYPES if is_available(kind))
     missing = ", ".join(kind.upper() for kind in DEVICE_TYPES[: DEVICE_TYPES.index(found)])
-    reason = f"torch {torch.__version__} finds no {missing}" if missing else "the fastest kind found"
-    return DeviceChoice(found, device_name(found), reason)
+    reason = f"torch {torch.__version__} finds no {missing}"
+    return DeviceChoice(found, device_name(found), reason if missing else "the first choice")
 
 
 def is_available(kind: str) -> bool:
@@ -83,7 +83,7 @@ def device_name(kind: str) -> str:
 def _processor_name() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     except OSError:
         names = []
     return names[0] if names else platform.processor() or platform.machine()

@@ -25,11 +25,13 @@ DataDirOption = Annotated[
 ]
 DeviceOption = Annotated[
     str | None,
-    typer.Option("--device", help="auto, cuda, mps, xpu or cpu; default NORMLAB_DEVICE, else auto."),
+    typer.Option("--device", help="auto, cuda, mps, xpu, cpu; default NORMLAB_DEVICE, else auto."),
 ]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="Name of the data set.")]
 
 RUNS_DIR = Path("runs")
+PIPE_WIDTH = 150
+"""Columns of a table that goes to a file or a pipe."""
 
 
 def one_line_errors(command: Callable) -> Callable:
@@ -60,4 +62,4 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
-    Console(soft_wrap=False).print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)

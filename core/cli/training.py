@@ -16,7 +16,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from core.cli.output import (
     RUNS_DIR,
@@ -30,14 +37,25 @@ from core.cli.output import (
     print_table,
 )
 from core.config import VARIANTS, Recipe, Variant, check_epochs, get_variant, parse_seeds
+from core.data.datasets import check_dataset
 from core.data.datasets import data_dir as find_data_dir
+from core.data.download import download_dataset
 from core.device import select_device
 from core.errors import UsageError
 from core.published import SUMMARY
 from core.training.runs import Run, find_run, list_runs, read_run
-from core.training.trainer import RESUMABLE_STATES, Trainer, resume_runs, start_runs
+from core.training.trainer import (
+    RESUMABLE_STATES,
+    Trainer,
+    check_resumable,
+    check_startable,
+    resume_runs,
+    start_runs,
+)
+from core.training.trainer import Progress as EpochProgress
 
 REFRESH_SECONDS = 0.5
+BAR = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
 
 
 @one_line_errors
@@ -56,10 +74,11 @@ def train(
     chosen = _choose_variants(variants or [], all_variants, epochs)
     specs = list(itertools.product(chosen, parse_seeds(seeds)))
     choice = select_device(device)
+    root = find_data_dir(data_dir)
     with ExitStack() as stack:
-        trainer = start_runs(
-            stack, specs, dataset, runs_dir, find_data_dir(data_dir), choice, Recipe()
-        )
+        check_startable(specs, dataset, runs_dir)
+        _fetch_if_missing(dataset, root)
+        trainer = start_runs(stack, specs, dataset, runs_dir, root, choice, Recipe())
         _say(f"{len(specs)} runs on {choice.type} ({choice.name}: {choice.reason})")
         _watch(trainer)
     _report([read_run(writer.path, runs_dir) for writer in trainer.writers], as_json)
@@ -78,6 +97,10 @@ def resume(
         runs = [find_run(name, runs_dir) for name in names]
     else:
         runs = [run for run in list_runs(runs_dir) if run.state in RESUMABLE_STATES]
+    if not runs:
+        _say(f"Nothing in {runs_dir} is unfinished.")
+    for run in runs:
+        check_resumable(run)
     choice = select_device(device)
     for group in _same_setting(runs):
         with ExitStack() as stack:
@@ -85,10 +108,22 @@ def resume(
     _report([read_run(run.path, runs_dir) for run in runs], as_json)
 
 
+def _fetch_if_missing(dataset: str, root: Path) -> None:
+    """Downloads the data set on first use, saying so."""
+    if check_dataset(dataset, root).present:
+        return
+    console = Console(stderr=True)
+    with Progress(TextColumn("{task.description}"), *BAR, DownloadColumn(), console=console) as bar:
+        task = bar.add_task(f"downloading {dataset} into {root}", total=None)
+        download_dataset(
+            dataset, root, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+
+
 def _choose_variants(names: list[str], everything: bool, epochs: int | None) -> list[Variant]:
     if everything == bool(names):
         raise UsageError(f"Name variants ({', '.join(VARIANTS)}) or give --all, one of the two.")
-    chosen = list(VARIANTS.values()) if everything else [get_variant(name) for name in dict.fromkeys(names)]
+    chosen = [get_variant(name) for name in (VARIANTS if everything else dict.fromkeys(names))]
     if epochs is None:
         return chosen
     check_epochs(epochs)
@@ -107,8 +142,10 @@ def _same_setting(runs: list[Run]) -> list[list[Run]]:
 def _watch(trainer: Trainer) -> None:
     """Runs the trainer with a progress bar, or a line an epoch where nobody watches a terminal."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with _stop_on_signals(trainer), Progress(*columns, console=console) as bar:
+    with (
+        _stop_on_signals(trainer),
+        Progress(TextColumn("{task.description}"), *BAR, console=console) as bar,
+    ):
         task = bar.add_task("training", total=trainer.total_steps, completed=trainer.steps_done)
         done = threading.Event()
 
@@ -121,14 +158,14 @@ def _watch(trainer: Trainer) -> None:
             for progress in trainer.run():
                 bar.update(task, completed=trainer.steps_done)
                 left = bar.tasks[0].time_remaining
-                bar.console.print(_epoch_line(progress, left), highlight=False)
+                bar.console.print(_epoch_line(progress, left), highlight=False, soft_wrap=True)
         finally:
             done.set()
     if trainer.engine.fallback_reason:
         _say(trainer.engine.fallback_reason)
 
 
-def _epoch_line(progress, left: float | None) -> str:
+def _epoch_line(progress: EpochProgress, left: float | None) -> str:
     m = progress.metrics
     line = (
         f"{progress.name:<26} epoch {m['epoch']:>3}/{progress.variant.epochs}  "

@@ -155,9 +155,8 @@ def read_statistics(network: Network) -> Tensor:
     if network.variant.norm != "batch":
         zeros = torch.zeros(NUM_STATISTICS, device=network.conv1.weight.device)
         return torch.stack([zeros, zeros + 1])
-    return torch.stack(
-        [torch.cat([getattr(norm, name) for norm in norms]) for name in ("running_mean", "running_var")]
-    )
+    means = torch.cat([norm.running_mean for norm in norms])
+    return torch.stack([means, torch.cat([norm.running_var for norm in norms])])
 
 
 def write_network(variant: Variant, parameters: Tensor, statistics: Tensor, steps: int) -> Network:

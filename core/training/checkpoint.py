@@ -93,7 +93,8 @@ def load_network(run: Run) -> Network:
     this variant, or the probe batch gives other logits than when it was saved.
     """
     if run.variant is None or run.state != "done":
-        raise RunError(f"{run.name} is {run.state}: {run.reason or 'only a finished run has weights'}")
+        why = run.reason or "only a finished run has weights"
+        raise RunError(f"{run.name} is {run.state}: {why}")
     manifest = read_manifest(run.path)
     network = decode_network(read_bytes(run.path / FILE_NAME, MAX_MODEL_BYTES), run.variant)
     saved = torch.tensor(manifest.get("probe_logits", []))

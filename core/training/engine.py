@@ -76,7 +76,7 @@ class Engine:
         shards = self._make_shards()
         reclaim_memory(self.data.device)
         pool = concurrent.futures.ThreadPoolExecutor(
-            max(1, min(self.num_threads, len(shards))), initializer=prepare_thread, initargs=(self.data.device,)
+            max(1, min(self.num_threads, len(shards))), "train", prepare_thread, (self.data.device,)
         )
         try:
             waiting = {pool.submit(shard.run_epoch, self._stop.is_set): shard for shard in shards}
@@ -106,4 +106,5 @@ class Engine:
             # Replicas can share steps only if they stand at the same step of their epoch.
             steps = sorted({self.states[r].step for r in open_replicas})
             groups = [[r for r in open_replicas if self.states[r].step == step] for step in steps]
-        return [Shard({r: self.states[r] for r in group}, self.data, self.recipe) for group in groups]
+        members = [{r: self.states[r] for r in group} for group in groups]
+        return [Shard(states, self.data, self.recipe) for states in members]

@@ -19,12 +19,13 @@ from core.training.storage import read_bytes, sha256, write_atomic
 
 KEPT = 2
 MAX_BYTES = 1 << 20
+PROGRESS_FIELDS = ("epoch", "step", "seconds")
 
 
 def write_resume_point(folder: Path, state: ReplicaState, metrics: list[dict]) -> None:
     """Saves `state` and the metrics of its whole epochs; removes all but the newest two."""
     tensors = state.tensors()
-    fields = {"epoch": state.epoch, "step": state.step, "seconds": state.seconds, "seed": state.seed}
+    fields = {name: getattr(state, name) for name in (*PROGRESS_FIELDS, "seed")}
     metadata = {
         "state": json.dumps({**fields, "variant": state.variant.key, "metrics": metrics}),
         "sha256": _digest(tensors),
@@ -36,7 +37,7 @@ def write_resume_point(folder: Path, state: ReplicaState, metrics: list[dict]) -
 
 
 def read_resume_point(folder: Path, variant: Variant, seed: int) -> tuple[ReplicaState, list[dict]]:
-    """The newest resume point that is whole, and its metrics; an untrained replica if there is none."""
+    """The newest resume point that is whole, and its metrics; else an untrained replica."""
     for path in _resume_files(folder):
         try:
             return _read(path, variant, seed)
@@ -69,8 +70,11 @@ def _read(path: Path, variant: Variant, seed: int) -> tuple[ReplicaState, list[d
         fits = (saved["variant"], saved["seed"]) == (variant.key, seed)
         if not fits or metadata["sha256"] != _digest(tensors):
             raise RunError(f"{path.name} is damaged or belongs to another run")
-        fields = {name: saved[name] for name in ("epoch", "step", "seconds")}
-        return ReplicaState(variant, seed, **{n: tensors[n] for n in TENSOR_NAMES}, **fields), saved["metrics"]
+        for name in PROGRESS_FIELDS:
+            setattr(reference, name, saved[name])
+        for name in TENSOR_NAMES:
+            setattr(reference, name, tensors[name])
+        return reference, saved["metrics"]
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path.name} has damaged metadata") from error
 

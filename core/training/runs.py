@@ -110,7 +110,7 @@ def run_path(root: Path, dataset: str, variant_key: str, seed: int) -> Path:
 
 
 def list_runs(root: Path, dataset: str | None = None) -> list[Run]:
-    """All runs below `root`, sorted by data set, order of variants and seed; [] if there is none."""
+    """All runs below `root`, sorted by data set, order of variants and seed; may be empty."""
     folders = root.glob(f"{dataset or '*'}/*/seed-*")
     return sorted((read_run(path, root) for path in folders), key=_order)
 
@@ -248,7 +248,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def find_run(name: str, root: Path) -> Run:
-    """The run called `name`, below `root` or among the shipped ones; `RunError` if there is none."""
+    """The run called `name`, below `root` or among the shipped ones; else `RunError`."""
     for folder in (root, SHIPPED_DIR):
         path = folder / name
         if len(Path(name).parts) == 3 and ".." not in name and (path / "run.json").exists():

@@ -25,7 +25,7 @@ EVALUATION_BATCH = 250
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A data set on the device: `images` (N, 28, 28) uint8 and `targets` (N,) int64 of each split."""
+    """A data set on the device: images (N, 28, 28) uint8 and targets (N,) int64."""
 
     train_images: Tensor
     train_targets: Tensor
@@ -59,11 +59,9 @@ def epoch_plan(seed: int, epoch: int, num_images: int, max_degrees: float) -> tu
 class Shard:
     """Replicas `states` (by their number) that take each step together."""
 
-    def __init__(
-        self, states: dict[int, ReplicaState], data: TrainingData, recipe: Recipe
-    ) -> None:
-        order = sorted(states, key=lambda r: (states[r].variant.norm, states[r].variant.num_groups or ()))
-        self.states = {replica: states[replica] for replica in order}
+    def __init__(self, states: dict[int, ReplicaState], data: TrainingData, recipe: Recipe) -> None:
+        # Equal normalizations side by side, because the stack computes them together.
+        self.states = dict(sorted(states.items(), key=_by_normalization))
         self.data = data
         self.recipe = recipe
         self.fallback_reason: str | None = None
@@ -158,12 +156,12 @@ class Shard:
         """One step of SGD on the next `batch_size` images of each replica."""
         images, targets = self._next_batch(batch_size)
         logits = self.stack.forward(images, training=True)
-        losses = F.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), reduction="none"
-        ).view_as(targets)
+        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(
+            targets
+        )
         (gradient,) = torch.autograd.grad(losses.mean(1).sum(), self.parameters)
         with torch.no_grad():
-            self._add_to_sums(losses, logits, targets, batch_size)
+            self._add_to_sums(losses, logits, targets)
             # The recipe's order: L1 is part of the loss, weight decay is the optimizer's.
             gradient.addcmul_(self.l1_weight, self.parameters.sign())
             gradient.addcmul_(self.weight_decay, self.parameters)
@@ -182,8 +180,8 @@ class Shard:
         laid_out = normalized.clone(memory_format=self.stack.memory_format)
         return laid_out, self.data.train_targets[index]
 
-    def _add_to_sums(self, losses: Tensor, logits: Tensor, targets: Tensor, batch_size: int) -> None:
-        penalty = (self.l1_weight * self.parameters.abs()).sum(1) * batch_size
+    def _add_to_sums(self, losses: Tensor, logits: Tensor, targets: Tensor) -> None:
+        penalty = (self.l1_weight * self.parameters.abs()).sum(1) * targets.shape[1]
         correct = (logits.argmax(2) == targets).sum(1)
         self.sums += torch.stack((losses.sum(1), penalty, correct), dim=1)
 
@@ -239,6 +237,11 @@ class Shard:
             state.sums = torch.zeros_like(state.sums)
         self.sums.zero_()
         return metrics
+
+
+def _by_normalization(item: tuple[int, ReplicaState]) -> tuple:
+    replica, state = item
+    return state.variant.norm, state.variant.num_groups or (), replica
 
 
 def _column(values: list[float], device: torch.device) -> Tensor:

@@ -48,8 +48,8 @@ class ReplicaState:
     def network(self, num_batches: int) -> Network:
         """The plain network on the CPU in evaluation mode; `num_batches` a whole epoch has."""
         steps = self.epoch * num_batches + self.step
-        tensors = self.tensors()
-        return write_network(self.variant, tensors["parameters"], tensors["statistics"], steps).eval()
+        parameters, statistics = self.parameters.cpu(), self.statistics.cpu()
+        return write_network(self.variant, parameters, statistics, steps).eval()
 
 
 def new_state(variant: Variant, seed: int) -> ReplicaState:

@@ -24,7 +24,6 @@ from core.training.shard import TrainingData
 from core.training.state import ReplicaState, new_state
 from core.training.writer import RunWriter, check_writable, describe_existing
 
-
 RESUMABLE_STATES = ("stopped", "interrupted", "failed")
 
 
@@ -151,12 +150,7 @@ def start_runs(
     Everything is checked before the first folder is made: `UsageError` or `DataError` if the data,
     the folder or one of the runs is not as it must be, and then nothing has changed.
     """
-    get_dataset(dataset)
-    check_writable(runs_dir)
-    for variant, seed in specs:
-        path = run_path(runs_dir, dataset, variant.key, seed)
-        if (path / "run.json").exists():
-            raise UsageError(describe_existing(path, runs_dir))
+    check_startable(specs, dataset, runs_dir)
     data = load_training_data(dataset, data_dir, choice.device)
     writers = [
         stack.enter_context(RunWriter(runs_dir, dataset, variant, seed)) for variant, seed in specs
@@ -165,6 +159,16 @@ def start_runs(
         writer.start(describe_run(dataset, variant, seed, choice, recipe, len(specs)))
     states = [new_state(variant, seed) for variant, seed in specs]
     return Trainer(writers, states, data, recipe, choice)
+
+
+def check_startable(specs: Sequence[tuple[Variant, int]], dataset: str, runs_dir: Path) -> None:
+    """`UsageError` for an unknown data set, a read-only folder, or a run that exists."""
+    get_dataset(dataset)
+    check_writable(runs_dir)
+    for variant, seed in specs:
+        path = run_path(runs_dir, dataset, variant.key, seed)
+        if (path / "run.json").exists():
+            raise UsageError(describe_existing(path, runs_dir))
 
 
 def resume_runs(
@@ -212,4 +216,5 @@ def describe_run(
 
 def versions() -> dict[str, str]:
     """Versions of what determines the figures of a run."""
-    return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    python = platform.python_version()
+    return {"python": python, "torch": torch.__version__, "numpy": np.__version__}

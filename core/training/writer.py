@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import safetensors.numpy
+import torch.nn.functional as F
 from filelock import FileLock, Timeout
 from torch import Tensor
 
@@ -45,7 +47,7 @@ class RunWriter:
         except OSError as error:
             raise UsageError(str(cannot_write(self.path, error))) from error
 
-    def __enter__(self) -> RunWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,7 +72,7 @@ class RunWriter:
         return state
 
     def record(self, state: ReplicaState, metrics: dict) -> None:
-        """Saves a finished epoch: first the resume point, which holds all metrics, then the line."""
+        """Saves a finished epoch: the resume point, which holds all metrics, then the line."""
         self.metrics.append(metrics)
         write_resume_point(self.path, state, self.metrics)
         append_line(self.path / "metrics.jsonl", json.dumps(metrics, allow_nan=False))
@@ -101,7 +103,7 @@ class RunWriter:
             "num_images": len(targets),
             "errors": int((predicted != targets).sum()),
             "test_accuracy_percent": 100 * float((predicted == targets).double().mean()),
-            "test_loss": cross_entropy(logits, targets),
+            "test_loss": F.cross_entropy(logits.double(), targets).item(),
             "train_seconds": sum(record["seconds"] for record in self.metrics),
         }
         write_atomic(self.path / FILE_NAME, encode_network(network))
@@ -113,12 +115,6 @@ class RunWriter:
         remove_resume_points(self.path)
         (self.path / "status.json").unlink(missing_ok=True)
         return final
-
-
-def cross_entropy(logits: Tensor, targets: Tensor) -> float:
-    """Sum of the negative log-likelihoods over N, in nats, in double precision."""
-    log_probabilities = logits.double().log_softmax(1)
-    return float(-log_probabilities[range(len(targets)), targets].sum() / len(targets))
 
 
 def encode_predictions(logits: np.ndarray, predicted: np.ndarray, targets: np.ndarray) -> bytes:
@@ -137,6 +133,8 @@ def encode_predictions(logits: np.ndarray, predicted: np.ndarray, targets: np.nd
 def describe_existing(path: Path, root: Path) -> str:
     """Why a run cannot be started in `path`, and what to do instead."""
     run = read_run(path, root)
+    if run.state == "running":
+        return f"{run.name} is being trained right now: wait for it, or choose another --seeds."
     if run.state == "done":
         return (
             f"{run.name} is already trained ({run.epochs} epochs). Choose another --seeds or "

@@ -1,0 +1,155 @@
+"""`variants`, `runs`, `evaluate`, `summary`: commands that report and change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.analysis.evaluate import evaluate_logits
+from core.analysis.metrics import score, wilson_interval
+from core.cli.output import (
+    RUNS_DIR,
+    DataDirOption,
+    DatasetOption,
+    DeviceOption,
+    JsonOption,
+    RunsDirOption,
+    one_line_errors,
+    print_json,
+    print_table,
+)
+from core.config import VARIANTS, Variant, get_variant, variant_to_dict
+from core.data.datasets import data_dir as find_data_dir
+from core.data.datasets import get_dataset, load_split
+from core.device import select_device
+from core.errors import RunError
+from core.model.summary import Summary, summarize, summary_to_dict
+from core.training.checkpoint import load_network
+from core.training.runs import SHIPPED_DIR, Run, find_run, list_runs
+
+VARIANT_KEYS = ("key", "norm", "num_groups", "l1_weight", "weight_decay", "epochs")
+
+
+@one_line_errors
+def variants(as_json: JsonOption = False) -> None:
+    """List the six variants."""
+    rows = [{key: variant_to_dict(v)[key] for key in VARIANT_KEYS} for v in VARIANTS.values()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(VARIANT_KEYS, [(*_format_variant(row),) for row in rows])
+
+
+def _format_variant(row: dict) -> list[object]:
+    groups = row["num_groups"]
+    return [
+        ",".join(map(str, groups)) if key == "num_groups" and groups else value
+        for key, value in row.items()
+    ]
+
+
+@one_line_errors
+def runs(
+    shipped: Annotated[bool, typer.Option("--shipped", help="The runs NormLab came with.")] = False,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs and their state."""
+    found = list_runs(SHIPPED_DIR if shipped else runs_dir)
+    if as_json:
+        print_json({"runs": [run.to_dict() for run in found]})
+        return
+    columns = ("run", "state", "epoch", "test accuracy %", "reason")
+    print_table(columns, [_format_run(run) for run in found])
+
+
+def _format_run(run: Run) -> tuple:
+    accuracy = f"{run.final['test_accuracy_percent']:.2f}" if run.final else ""
+    return run.name, run.state, f"{run.epoch}/{run.epochs}", accuracy, run.reason
+
+
+@one_line_errors
+def evaluate(
+    names: Annotated[list[str] | None, typer.Argument(help="Such as mnist/gn/seed-1.")] = None,
+    dataset: DatasetOption = "mnist",
+    device: DeviceOption = None,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate runs on a test set; without a name, all shipped runs of the data set."""
+    info = get_dataset(dataset)
+    choice = select_device(device)
+    chosen = _chosen_runs(names, dataset, runs_dir)
+    images, targets = load_split(dataset, find_data_dir(data_dir), "test")
+    rows = []
+    for run in chosen:
+        logits = evaluate_logits(load_network(run), images, info, choice.device)
+        rows.append({**_identify(run), **score(logits, targets)})
+    if as_json:
+        print_json({"dataset": dataset, "runs": rows})
+    else:
+        _print_scores(rows)
+
+
+def _chosen_runs(names: list[str] | None, dataset: str, runs_dir: Path) -> list[Run]:
+    if names:
+        return [find_run(name, runs_dir) for name in names]
+    shipped = list_runs(SHIPPED_DIR, dataset)
+    if not shipped:
+        raise RunError(f"No shipped run of {dataset}: train some and name them, see `runs`.")
+    return shipped
+
+
+def _identify(run: Run) -> dict:
+    return {key: run.to_dict()[key] for key in ("run", "variant", "seed")}
+
+
+def _print_scores(rows: list[dict]) -> None:
+    columns = ("run", "images", "errors", "accuracy %", "95 % interval", "cross-entropy")
+    table = []
+    for row in rows:
+        low, high = wilson_interval(row["errors"], row["num_images"])
+        interval = f"{100 * low:.2f} to {100 * high:.2f}"
+        accuracy, entropy = f"{row['accuracy_percent']:.2f}", f"{row['cross_entropy']:.4f}"
+        table.append((row["run"], row["num_images"], row["errors"], accuracy, interval, entropy))
+    print_table(columns, table)
+
+
+@one_line_errors
+def summary(
+    variant: Annotated[str, typer.Argument(help="A name; see `variants`.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each layer of a variant holds and computes."""
+    found = summarize(get_variant(variant))
+    if as_json:
+        print_json(summary_to_dict(found))
+    else:
+        _print_summary(found.variant, found)
+
+
+def _print_summary(variant: Variant, found: Summary) -> None:
+    columns = (
+        *("layer", "type", "output", "kernel", "groups", "parameters", "buffers"),
+        *("multiply-adds", "receptive field"),
+    )
+    rows: list[tuple] = [
+        (
+            layer.name,
+            layer.type,
+            "×".join(map(str, layer.output_shape)),
+            "×".join(map(str, layer.kernel)) if layer.kernel else None,
+            layer.groups,
+            layer.trainable_parameters,
+            layer.buffers,
+            layer.multiply_adds,
+            layer.receptive_field,
+        )
+        for layer in found.layers
+    ]
+    totals = (found.trainable_parameters, found.buffers, found.multiply_adds)
+    rows.append(("total", None, None, None, None, *totals, ""))
+    print_table(columns, rows, title=variant.label)
