@@ -12,7 +12,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from ui.images import NEUTRAL, are_words, picture, with_article
+from ui.images import NEUTRAL, are_words, format_percent, picture, with_article
 from ui.palette import VARIANT_COLORS
 
 RIGHT, WRONG = "#009E73", "#D55E00"
@@ -143,7 +143,7 @@ def _who_cell(
 def _variant_headings(variants: Mapping[str, str], scope: str) -> dict[str, str]:
     return {
         key: f'<th scope="{scope}" style="--accent:{variant_color(key)}" title="{escape(label)}">'
-        f"<span>{escape(key)}</span></th>"
+        f"<span>{escape(key).replace('_', '<wbr>_')}</span></th>"
         for key, label in variants.items()
     }
 
@@ -188,7 +188,7 @@ def probability_table(
     Probabilities below half a percent are left empty.
     """
     shown = {key: label for key, label in variants.items() if key in set(frame["variant"])}
-    headings = _variant_headings(shown, "row")
+    headings = {key: f'<th scope="row">{escape(label)}</th>' for key, label in shown.items()}
     cells = {key: frame[frame["variant"] == key].to_dict("records") for key in shown}
     names = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in class_names)
     rows = "".join(
@@ -196,7 +196,7 @@ def probability_table(
     )
     words = " words" if are_words(class_names) else ""
     return (
-        f'<table class="heat{words}"><thead><tr><td></td>{names}</tr></thead>'
+        f'<table class="heat wide{words}"><thead><tr><td></td>{names}</tr></thead>'
         f"<tbody>{rows}</tbody></table>"
     )
 
@@ -204,5 +204,5 @@ def probability_table(
 def _probability_cell(record: Mapping) -> str:
     share = record["probability"]
     style = f"--share:{share:.3f};--accent:{RIGHT if record['is_target'] else WRONG}"
-    text = f"{100 * share:.0f} %" if share >= 0.005 else ""
+    text = format_percent(share) if share >= 0.005 else ""
     return f'<td class="shade" style="{style}" title="{share:.2%}">{text}</td>'

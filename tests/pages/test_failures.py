@@ -1,0 +1,178 @@
+"""The Failures page as a script: what it says, its filters, its address, its life without pixels."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import VARIANTS
+from core.training.runs import read_predictions
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "failures.py"
+
+
+@pytest.fixture
+def open_page(fake_checkpoints, tmp_path, monkeypatch):
+    """A function that writes runs and opens the page on them, at an address."""
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "no-data"))
+
+    def build(seeds=None, query=None, **options) -> AppTest:
+        fake_checkpoints(seeds or {"digits": (1,)}, num_images=360, **options)
+        page = AppTest.from_file(str(PAGE), default_timeout=60)
+        page.query_params.update(query or {})
+        return page.run()
+
+    return build
+
+
+def drawing(page: AppTest, key: str) -> str:
+    """The HTML of the picker with that key."""
+    [part] = [part for part in page.get("bidi_component") if part.proto.id.endswith(f"-{key}")]
+    return json.loads(part.proto.json)
+
+
+def tiles(page: AppTest) -> list[int]:
+    return [int(index) for index in re.findall(r'data-pick="(\d+)"', drawing(page, "tiles"))]
+
+
+def failed(root: Path, key: str, seed: int = 1) -> set[int]:
+    found = read_predictions(root / "digits" / key / f"seed-{seed}")
+    return set(np.flatnonzero(found.predicted != found.targets).tolist())
+
+
+def headings(page: AppTest) -> list[str]:
+    return [heading.value for heading in page.subheader]
+
+
+def test_it_answers_first_and_shows_every_failure_with_its_picture(open_page, tmp_path):
+    page = open_page()
+    assert not page.exception and not page.error
+    assert page.title[0].value == "Failures"
+    assert page.markdown[0].value.startswith("Which test images does each variant get wrong")
+    expected = failed(tmp_path / "checkpoints", "gn")
+    assert (
+        f"**Group norm is wrong on {len(expected)} of 360 test images**" in page.markdown[1].value
+    )
+    assert headings(page)[0] == f"All {len(expected)} failures"
+    assert set(tiles(page)) == expected
+    assert drawing(page, "tiles").count('<img src="data:image/png') == len(expected)
+
+
+def test_another_variant_shows_its_own_failures(open_page, tmp_path):
+    page = open_page()
+    [choice] = [group for group in page.get("button_group") if group.key == "variant_shown"]
+    choice.set_value("ln_l2").run()
+    assert set(tiles(page)) == failed(tmp_path / "checkpoints", "ln_l2")
+
+
+def test_the_address_reproduces_the_filters(open_page):
+    everything = open_page()
+    target, predicted = re.findall(r'data-pick="(\d)-(\d)"', drawing(everything, "confusion"))[0]
+    again = AppTest.from_file(str(PAGE), default_timeout=60)
+    again.query_params.update({"true": target, "taken": predicted})
+    again.run()
+    shown = drawing(again, "tiles")
+    assert set(re.findall(r"<b>(.*?)</b>", shown)) == {f"{target} → {predicted}"}
+    assert len(tiles(again)) < len(tiles(everything))
+    assert again.selectbox(key="true").value == int(target)
+    marked = re.findall(r'data-pick="([^"]*)"[^>]*aria-pressed="true"', drawing(again, "confusion"))
+    assert marked == [f"{target}-{predicted}"]
+
+
+def test_also_and_only_fails_in(open_page, tmp_path):
+    page = open_page(errors=150)
+    root = tmp_path / "checkpoints"
+    sets = {key: failed(root, key) for key in VARIANTS}
+    page.multiselect(key="also").set_value(["ln"]).run()
+    assert headings(page)[0] == f"{len(sets['gn'] & sets['ln'])} of 150 failures"
+    page.multiselect(key="also").set_value(["ln", "no_other"]).run()
+    alone = (sets["gn"] & sets["ln"]).difference(*(sets[key] for key in list(VARIANTS)[2:]))
+    assert 0 < len(alone) < 60 and set(tiles(page)) == alone
+
+
+def test_more_than_a_page_of_failures(open_page):
+    page = open_page(errors=150, query={"page": "3"})
+    assert len(tiles(page)) == 30
+    page.selectbox(key="true").set_value(3).run()
+    assert tiles(page) and page.query_params.get("page") in (None, [])
+
+
+def test_filters_that_leave_nothing_say_so_and_can_be_cleared(open_page):
+    page = open_page(errors=5)
+    page.slider(key="percent").set_value((0, 0)).run()
+    assert page.info[0].value == "None of the 5 failures of Group norm passes all filters."
+    page.button(key="clear-nothing").click().run()
+    assert headings(page)[0] == "All 5 failures" and page.slider(key="percent").value == (0, 100)
+
+
+def test_several_seeds_are_counted(open_page, tmp_path):
+    page = open_page({"digits": (1, 2, 3)})
+    root = tmp_path / "checkpoints"
+    sizes = [len(failed(root, "gn", seed)) for seed in (1, 2, 3)]
+    assert f"Over 3 seeds: {np.mean(sizes):.1f} wrong on average" in page.markdown[1].value
+    assert "/3</td>" in drawing(page, "who")
+    page.selectbox(key="seed_shown").set_value(2).run()
+    assert set(tiles(page)) == failed(root, "gn", 2)
+
+
+def test_a_sidebar_seed_shows_that_training_alone(open_page, tmp_path):
+    page = open_page({"digits": (1, 2)}, query={"seed": "2"})
+    assert set(tiles(page)) == failed(tmp_path / "checkpoints", "gn", 2)
+    assert "/2</td>" not in drawing(page, "who")
+    assert not [box for box in page.selectbox if box.key == "seed_shown"]
+
+
+def test_an_image_in_the_address_opens_with_all_variants(open_page, tmp_path):
+    root = tmp_path / "checkpoints"
+    page = open_page()
+    index = min(failed(root, "bn_l1"))
+    page.selectbox(key="image").set_value(index).run()
+    table = drawing(page, "probabilities")
+    assert all(variant.label in table for variant in VARIANTS.values())
+    [words] = [part.value for part in page.markdown if part.value.startswith("**Test image")]
+    assert f"**Test image {index}**" in words and VARIANTS["bn_l1"].label in words
+
+
+def test_without_images_everything_else_is_shown(open_page):
+    page = open_page({"mnist": (1,)})
+    assert not page.exception
+    offer = [part.value for part in page.markdown if "are not on this machine" in part.value]
+    assert len(offer) == 1 and "MNIST" in offer[0]
+    assert [button.label for button in page.button if button.label.startswith("Download")] == [
+        "Download MNIST"
+    ]
+    assert "<img" not in drawing(page, "tiles") + drawing(page, "who")
+    assert tiles(page) and 'class="tiles bare"' in drawing(page, "tiles")
+
+
+def test_published_figures_stand_beside_mnist_only(open_page):
+    mnist = open_page({"mnist": (1,), "digits": (1,)})
+    assert "published" in mnist.get("vega_lite_chart")[0].proto.spec
+    mnist.selectbox(key="dataset").set_value("digits").run()
+    assert "published" not in mnist.get("vega_lite_chart")[0].proto.spec
+
+
+def test_a_variant_without_failures_is_praised_not_broken(open_page):
+    page = open_page(errors=0)
+    assert not page.exception
+    assert page.success[0].value == "Group norm is right on every test image of Digits."
+
+
+def test_no_runs_say_what_to_do(open_page):
+    page = open_page({"digits": (1,)}, query={"dataset": "KMNIST"}, variants=())
+    assert not page.exception and page.info and "train" in page.code[0].value
+
+
+def test_torch_is_not_imported():
+    code = "import sys; from streamlit.testing.v1 import AppTest; "
+    code += f"page = AppTest.from_file({str(PAGE)!r}, default_timeout=60).run(); "
+    code += "assert not page.exception; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
