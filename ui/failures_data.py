@@ -62,9 +62,9 @@ def count_failing_seeds(failures: Mapping[str, Mapping[int, pd.DataFrame]]) -> p
     targets = pd.concat([frame for frames in failures.values() for frame in frames.values()])
     table = targets.groupby("index")["target"].first().to_frame()
     for key, frames in failures.items():
-        rows = pd.concat(frames.values()).groupby("index")["predicted"]
-        table[key] = rows.size()
-        table[f"{key}_predicted"] = rows.agg(lambda labels: labels.mode().iloc[0])
+        rows = pd.concat(frames.values())
+        table[key] = rows.groupby("index").size()
+        table[f"{key}_predicted"] = _most_common(rows)
     filled = table.fillna({column: -1 for column in table if str(column).endswith("_predicted")})
     filled = filled.fillna(0).astype(int)
     counts = filled[list(failures)]
@@ -72,6 +72,13 @@ def count_failing_seeds(failures: Mapping[str, Mapping[int, pd.DataFrame]]) -> p
     filled["seeds"] = counts.sum(axis=1)
     filled = filled.reset_index()
     return filled.sort_values(["variants", "seeds", "index"], ascending=[False, False, True])
+
+
+def _most_common(rows: pd.DataFrame) -> pd.Series:
+    """The most frequent `predicted` of each `index`, the smallest on a tie."""
+    counts = rows.groupby(["index", "predicted"]).size().reset_index(name="times")
+    counts = counts.sort_values(["times", "predicted"], ascending=[False, True])
+    return counts.drop_duplicates("index").set_index("index")["predicted"]
 
 
 def overlap(failures: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:

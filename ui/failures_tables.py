@@ -117,9 +117,10 @@ def who_fails_table(
             f'aria-label="{escape(said)}" title="{escape(said)}">{image}<small>{index}</small>'
             f"</button></th><td>{escape(target)}</td>{cells}</tr>"
         )
+    words = " words" if are_words(class_names) else ""
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Who fails where">'
-        '<table class="who"><thead><tr><th scope="col">image</th>'
+        f'<table class="who{words}"><thead><tr><th scope="col">image</th>'
         f'<th scope="col">true</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 

@@ -1,4 +1,4 @@
-"""The Failures page as a script: what it says, its filters, its address, its life without pixels."""
+"""The Failures page as a script: what it says, its filters, its address, life without pixels."""
 
 from __future__ import annotations
 
