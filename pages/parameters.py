@@ -37,7 +37,9 @@ def show_table(frame: pd.DataFrame, labels: dict[str, str], *, alt: str, name: s
     columns: dict[str, Any] = {
         column: st.column_config.NumberColumn(labels[column], format="localized")
         if column in numbers
-        else st.column_config.Column(labels[column], width=charts.text_width(frame[column]))
+        else st.column_config.Column(
+            labels[column], width=charts.text_width(frame[column], labels[column])
+        )
         for column in map(str, frame)
     }
     st.dataframe(

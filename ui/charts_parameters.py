@@ -14,7 +14,7 @@ KIND_OPACITY = {
     "Convolution weights": 0.3,
     "Normalization": 1.0,
     "Biases": 0.65,
-    "Average pooling": 0.65,
+    "Average pooling": 0.0,
 }
 """What parameters and operations are for, and how strongly each is drawn."""
 LABEL_COLOR = "#7B8794"  # readable on both themes
@@ -38,7 +38,7 @@ TOTALS_LABELS = {
     "counters": "Batch counters",
     "buffers": "Buffers",
     "multiply_adds": "Multiply-adds",
-    "normalization_multiply_adds": "… of normalization",
+    "normalization_multiply_adds": "of these, norms",
 }
 LAYERS_LABELS = {
     "name": "Layer",
@@ -126,9 +126,9 @@ def layers_frame(summary: Summary) -> pd.DataFrame:
     ).astype({"groups": "Int64"})
 
 
-def text_width(texts: pd.Series) -> int:
-    """Pixels that the longest of `texts` needs in a table."""
-    return 28 + 8 * int(texts.dropna().str.len().max())
+def text_width(texts: pd.Series, label: str) -> int:
+    """Pixels that a table's column of `texts` below `label` needs."""
+    return 24 + round(6.5 * max(len(label), texts.dropna().str.len().max()))
 
 
 def blocks_frame(summary: Summary) -> pd.DataFrame:
@@ -160,7 +160,7 @@ def blocks_chart(frame: pd.DataFrame, *, measure: str, color: str) -> alt.LayerC
     x = alt.X(
         f"{measure}:Q",
         title=None,
-        axis=alt.Axis(tickCount=4, format=","),
+        axis=alt.Axis(tickCount=4, format=",d"),
         scale=alt.Scale(domain=[0, float(sums[measure].max()) * ROOM_FOR_SUMS]),
     )
     blocks = alt.Axis(ticks=False, domain=False, labelOverlap=False)
