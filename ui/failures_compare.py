@@ -24,7 +24,7 @@ WHO_PAGE_SIZE = 100
 def classes(view: View, key: str, seed: int) -> None:
     """Accuracy per class with its interval, beside other seeds and the published figures."""
     frame = class_figures(view, key, seed)
-    st.subheader("Accuracy per class")
+    st.header("Accuracy per class", anchor=False)
     chart = charts.class_accuracy_chart(
         frame,
         color=tables.variant_color(key),
@@ -75,7 +75,7 @@ def csv_button(frame: pd.DataFrame, name: str) -> None:
 def who_fails_where(view: View) -> None:
     """Every image on which any variant fails, beside how much the variants' failures overlap."""
     table = count_failing_seeds(view.failures)
-    st.subheader("Who fails where")
+    st.header("Who fails where", anchor=False)
     if table.empty:
         st.success("No variant fails on any test image.")
         return
@@ -116,7 +116,7 @@ def _overlap(view: View) -> None:
         return
     several = any(len(runs) > 1 for runs in view.runs.values())
     frame = overlap(view.failures)
-    st.markdown("**Overlap of failures (Jaccard index)**")
+    st.subheader("Overlap of failures (Jaccard index)", anchor=False)
     pick(tables.overlap_table(frame, variants=labels(view)), key="overlap")
     st.caption(
         "Images on which both fail, divided by images on which at least one fails: 1 means the "

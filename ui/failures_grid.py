@@ -46,7 +46,7 @@ def _grid_header(view: View, name: str, shown: pd.DataFrame, total: int) -> str:
     with st.container(
         horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"
     ):
-        st.subheader(f"{count} failures", width="content")
+        st.header(f"{count} failures", anchor=False, width="content")
         with st.container(horizontal=True, width="content", vertical_alignment="bottom"):
             order = st.selectbox(
                 "Order", list(ORDERS), width=170, label_visibility="collapsed", **state.bound(ORDER)
@@ -84,7 +84,7 @@ def confusion(view: View, key: str, seed: int) -> None:
     """The confusion matrix; a click filters the grid, a second click on the same cell clears it."""
     found = resources.predictions(view.run(key, seed))
     matrix = confusion_matrix(found.targets, found.predicted, len(view.info.class_names))
-    st.subheader("Confusion matrix")
+    st.header("Confusion matrix", anchor=False)
     html = failures_tables.confusion_table(
         matrix,
         class_names=view.info.class_names,

@@ -48,7 +48,7 @@ def failed(root: Path, key: str, seed: int = 1) -> set[int]:
 
 
 def headings(page: AppTest) -> list[str]:
-    return [heading.value for heading in page.subheader]
+    return [heading.value for heading in page.header]
 
 
 def test_it_answers_first_and_shows_every_failure_with_its_picture(open_page, tmp_path):
