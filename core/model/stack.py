@@ -151,12 +151,12 @@ def stack_networks(networks: Sequence[Network]) -> NetworkStack:
 
 def read_statistics(network: Network) -> Tensor:
     """Running means and variances (2, 80); zeros and ones where the network keeps none."""
-    norms = [network.get_submodule(f"norm{number}") for number in range(1, NUM_CONVS + 1)]
     if network.variant.norm != "batch":
-        zeros = torch.zeros(NUM_STATISTICS, device=network.conv1.weight.device)
+        zeros = torch.zeros(NUM_STATISTICS, device=next(network.parameters()).device)
         return torch.stack([zeros, zeros + 1])
-    means = torch.cat([norm.running_mean for norm in norms])
-    return torch.stack([means, torch.cat([norm.running_var for norm in norms])])
+    names = [f"norm{number}.running" for number in range(1, NUM_CONVS + 1)]
+    means = torch.cat([network.get_buffer(f"{name}_mean") for name in names])
+    return torch.stack([means, torch.cat([network.get_buffer(f"{name}_var") for name in names])])
 
 
 def write_network(variant: Variant, parameters: Tensor, statistics: Tensor, steps: int) -> Network:
@@ -169,8 +169,7 @@ def write_network(variant: Variant, parameters: Tensor, statistics: Tensor, step
     if variant.norm == "batch":
         parts = statistics.split(list(CONV_CHANNELS), dim=1)
         for number, part in enumerate(parts, start=1):
-            norm = network.get_submodule(f"norm{number}")
-            norm.running_mean.copy_(part[0])
-            norm.running_var.copy_(part[1])
-            norm.num_batches_tracked.fill_(steps)
+            network.get_buffer(f"norm{number}.running_mean").copy_(part[0])
+            network.get_buffer(f"norm{number}.running_var").copy_(part[1])
+            network.get_buffer(f"norm{number}.num_batches_tracked").fill_(steps)
     return network

@@ -13,6 +13,7 @@ import os
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -124,7 +125,7 @@ def _order(run: Run) -> tuple:
 def read_run(path: Path, root: Path) -> Run:
     """The run in folder `path`; state "damaged" with a reason instead of an error."""
     seed = path.name.removeprefix("seed-")
-    base = {
+    base: dict[str, Any] = {
         "path": path,
         "name": path.relative_to(root).as_posix(),
         "dataset": path.parent.parent.name,

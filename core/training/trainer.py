@@ -41,11 +41,18 @@ def load_training_data(dataset: str, root: Path, device: torch.device) -> Traini
     """Both splits of `dataset` on `device`; `DataError` names a missing or damaged file."""
     info = get_dataset(dataset)
     train, test = (load_split(dataset, root, split) for split in ("train", "test"))
-    tensors = [
-        torch.from_numpy(np.ascontiguousarray(array)).to(device)
-        for array in (train.images, train.targets, test.images, test.targets)
-    ]
-    return TrainingData(*tensors, mean=info.mean, std=info.std)
+    return TrainingData(
+        train_images=_to_device(train.images, device),
+        train_targets=_to_device(train.targets, device),
+        test_images=_to_device(test.images, device),
+        test_targets=_to_device(test.targets, device),
+        mean=info.mean,
+        std=info.std,
+    )
+
+
+def _to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
 
 class Trainer:
@@ -178,23 +185,23 @@ def resume_runs(
 
     Raises `UsageError` for a run that is done, damaged or being trained.
     """
-    for run in runs:
-        check_resumable(run)
+    variants = [check_resumable(run) for run in runs]
     first = runs[0].info
     data = load_training_data(first["dataset"], data_dir, choice.device)
     writers, states = [], []
-    for run in runs:
-        writer = stack.enter_context(RunWriter(runs_dir, run.dataset, run.variant, run.seed))
-        states.append(writer.resume(run.variant, run.seed))
+    for run, variant in zip(runs, variants, strict=True):
+        writer = stack.enter_context(RunWriter(runs_dir, run.dataset, variant, run.seed))
+        states.append(writer.resume(variant, run.seed))
         writers.append(writer)
     return Trainer(writers, states, data, Recipe(**first["recipe"]), choice)
 
 
-def check_resumable(run: Run) -> None:
-    """`UsageError` unless the run was interrupted, stopped or failed."""
-    if run.state not in RESUMABLE_STATES:
+def check_resumable(run: Run) -> Variant:
+    """The run's variant; `UsageError` unless it was interrupted, stopped or failed."""
+    if run.state not in RESUMABLE_STATES or run.variant is None:
         why = f" ({run.reason})" if run.reason else ""
         raise UsageError(f"{run.name} is {run.state}{why}: only an unfinished run can be resumed.")
+    return run.variant
 
 
 def describe_run(
