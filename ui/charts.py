@@ -15,6 +15,8 @@ from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
 VARIANT_LABELS = {key: variant.label for key, variant in VARIANTS.items()}
 PNG_SCALE = 2
+PADDING = {"left": 4, "top": 4, "right": 8, "bottom": 4}
+"""In pixels; Streamlit's own leaves a gap below every chart."""
 EXPORT_CONFIG = {
     "background": "#FFFFFF",
     "font": "sans-serif",

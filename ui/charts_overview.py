@@ -7,16 +7,15 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from ui.charts import VARIANT_LABELS, variant_color_scale, variant_label_expression
+from ui.charts import PADDING, VARIANT_LABELS, variant_color_scale, variant_label_expression
 
 ROW_HEIGHT = 46
 ACCURACY_TITLE = "Test accuracy after the last epoch (%)"
 MAIN, SINGLE, PUBLISHED = "this variant", "one seed", "published"
 HIGHER, LOWER, UNRESOLVED = "higher", "lower", "not resolved"
-GREEN, PURPLE, GREY = "#1B7837", "#762A83", "#737E8B"
-"""Green and purple stay apart in the common colour-vision deficiencies and carry white text; the
-grey reads on light and on dark.
-"""
+GREEN, PURPLE, GREY = "#1B7837", "#762A83", "#808A96"
+"""Green and purple stay apart in the common colour-vision deficiencies and carry white text."""
+INK, INK_ON_DARK = "#4A5563", "#B4BECA"
 
 
 def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerChart:
@@ -51,17 +50,16 @@ def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerCh
             alt.Tooltip("accuracy_percent:Q", title="Accuracy (%)", format=".3f"),
         ],
     )
-    layers = [
+    marks = {
+        SINGLE: {"filled": True, "size": 26, "opacity": 0.6, "yOffset": -11},
+        PUBLISHED: {"shape": "diamond", "size": 70, "strokeWidth": 1.6, "yOffset": 12},
+        MAIN: {"filled": True, "size": 140, "opacity": 1},
+    }
+    drawn = [kind for kind in marks if kind in set(points["kind"])]
+    return alt.layer(
         interval.mark_rule(strokeWidth=7, opacity=0.32, strokeCap="round"),
-        _kind(dots, SINGLE).mark_point(filled=True, size=26, opacity=0.6, yOffset=-11),
-        _kind(dots, PUBLISHED).mark_point(shape="diamond", size=70, strokeWidth=1.6, yOffset=12),
-        _kind(dots, MAIN).mark_point(filled=True, size=140, opacity=1),
-    ]
-    return alt.layer(*layers).properties(height=ROW_HEIGHT * len(variants))
-
-
-def _kind(dots: alt.Chart, kind: str) -> alt.Chart:
-    return dots.transform_filter(alt.datum.kind == kind)
+        *(dots.transform_filter(alt.datum.kind == k).mark_point(**marks[k]) for k in drawn),
+    ).properties(height=ROW_HEIGHT * len(variants) + 40, padding=PADDING)
 
 
 def _points(variants: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -75,12 +73,14 @@ def _points(variants: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([part[columns] for part in parts], ignore_index=True)
 
 
-def pairs_chart(*, pairs: pd.DataFrame) -> alt.LayerChart:
+def pairs_chart(*, pairs: pd.DataFrame, dark: bool = False) -> alt.LayerChart:
     """A matrix of differences, row less column, coloured only where they are resolved.
+
+    `dark` says that it will stand on a dark background.
 
     `pairs` is one row per pair, as `core.analysis.significance.compare_pairs` gives it.
     """
-    cells = mirrored(pairs)
+    cells, ink = mirrored(pairs), INK_ON_DARK if dark else INK
     order = [key for key in VARIANT_LABELS if key in set(cells["row"])]
     columns = _label_axis(labelAngle=-40, labelOverlap=False)
     base = alt.Chart(cells).encode(
@@ -108,9 +108,9 @@ def pairs_chart(*, pairs: pd.DataFrame) -> alt.LayerChart:
             color=color, opacity=alt.when(resolved).then(alt.value(1)).otherwise(alt.value(0.13))
         ),
         base.mark_text(fontSize=12).encode(
-            text=value, color=alt.when(resolved).then(alt.value("white")).otherwise(alt.value(GREY))
+            text=value, color=alt.when(resolved).then(alt.value("white")).otherwise(alt.value(ink))
         ),
-    ).properties(height=46 * len(order) + 70)
+    ).properties(height=46 * len(order) + 70, padding=PADDING)
 
 
 def mirrored(pairs: pd.DataFrame) -> pd.DataFrame:

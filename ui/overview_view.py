@@ -8,6 +8,7 @@ import streamlit as st
 from core.analysis.significance import resolution_sentence
 from core.data.datasets import DATASETS
 from core.published import SOURCE
+from ui import state
 from ui.charts import VARIANT_LABELS
 from ui.charts_overview import accuracy_chart, pairs_chart
 from ui.downloads import download_row
@@ -35,7 +36,9 @@ def accuracies(variants: pd.DataFrame, runs: pd.DataFrame) -> None:
     several = variants["num_seeds"].max() > 1
     legend = [
         "Dot: mean over the seeds." if several else "Dot: this run.",
-        "Bar: 95 % interval.",
+        "Bar: 95 % interval of that mean, on these very images."
+        if several
+        else "Bar: 95 % interval.",
         "Small dots above: single seeds." if several else "",
         "Diamond below: published." if variants["published_percent"].notna().any() else "",
     ]
@@ -81,10 +84,14 @@ def side_by_side(variants: pd.DataFrame) -> None:
     table = pd.DataFrame(columns, index=variants["label"]).dropna(axis=1, how="all").T
     st.subheader("Side by side", anchor=False)
     st.table(table.fillna("–"), alt="Figures of the variants, one column each")
-    st.caption(
-        f"{'Means over the seeds; always' if several else 'Always'} the last epoch. Training time is "
-        f"a network's share of the stack it was trained in. Published: {SOURCE}, one network each."
-    )
+    notes = [
+        "Means over the seeds, always of the last epoch." if several else "Always the last epoch.",
+        "Training time is the network's share of the stack in which it was trained.",
+        f"Published: {SOURCE}, one network each."
+        if "Published accuracy (%)" in table.index
+        else "",
+    ]
+    st.caption(" ".join(filter(None, notes)))
 
 
 def _weight(weight: float) -> str:
@@ -95,7 +102,6 @@ def pair_matrix(pairs: pd.DataFrame) -> None:
     """Every pair at a glance; only what is resolved has a colour."""
     if pairs.empty:
         return
-    chart = pairs_chart(pairs=pairs)
     st.subheader("Pair by pair", anchor=False)
     st.caption(
         "Accuracy of the row less that of the column, in percentage points. Green: the row is "
@@ -103,11 +109,11 @@ def pair_matrix(pairs: pd.DataFrame) -> None:
     )
     num_resolved = int(pairs["resolved"].sum())
     st.altair_chart(
-        chart,
+        pairs_chart(pairs=pairs, dark=state.is_dark()),
         key="pairs",
         alt=f"Differences of {len(pairs)} pairs of variants; {num_resolved} of them are resolved.",
     )
-    download_row(chart, pairs, "pairs")
+    download_row(pairs_chart(pairs=pairs), pairs, "pairs")
 
 
 def single_runs(runs: pd.DataFrame) -> None:

@@ -68,6 +68,11 @@ def requested(name: str) -> str | None:
     return st.query_params.get(name)
 
 
+def is_dark() -> bool:
+    """Whether the browser shows the dark theme."""
+    return st.context.theme.type == "dark"
+
+
 def put(name: str, new: Any) -> None:
     """Sets the value of the widget or entry `name`: in a callback, or before the widget exists."""
     st.session_state[name] = new

@@ -1,0 +1,144 @@
+"""The curves of training as tables: one quantity at a time, over seeds and epochs. No streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something logged once per epoch.
+
+    `column` is its name in `core.training.runs.METRIC_COLUMNS`; `published` its column in
+    `core.published.history()`, if the two mean the same.
+    """
+
+    title: str
+    unit: str
+    column: str
+    published: str | None = None
+
+    @property
+    def axis_title(self) -> str:
+        """Such as "Test loss (nats)"."""
+        return f"{self.title} ({self.unit})"
+
+
+QUANTITIES: dict[str, Quantity] = {
+    quantity.title: quantity
+    for quantity in (
+        Quantity("Test loss", "nats", "test_loss", "test_loss"),
+        Quantity("Test accuracy", "%", "test_accuracy_percent", "test_accuracy_percent"),
+        Quantity("Train cross-entropy", "nats", "train_cross_entropy"),
+        Quantity("Penalty", "nats", "penalty"),
+        Quantity("Train accuracy", "%", "train_accuracy_percent", "train_accuracy_percent"),
+    )
+}
+"""By title. The published train loss is cross-entropy and penalty in one, so it has no place here."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One quantity of several variants, ready to be drawn.
+
+    `lines`: `variant, epoch, value, low, high, num_seeds`, the mean over seeds with the lowest and
+    the highest; `singles`: `variant, seed, epoch, value`; `published`: `variant, epoch, value`.
+    """
+
+    quantity: Quantity
+    lines: pd.DataFrame
+    singles: pd.DataFrame
+    published: pd.DataFrame
+
+    def only(self, variant: str) -> Curves:
+        """The curves of one variant."""
+        parts = (self.lines, self.singles, self.published)
+        lines, singles, published = (part[part["variant"] == variant] for part in parts)
+        return replace(self, lines=lines, singles=singles, published=published)
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """The lowest and the highest value of all."""
+        values = pd.concat([self.lines["low"], self.lines["high"], self.published["value"]])
+        return float(values.min()), float(values.max())
+
+    def table(self) -> pd.DataFrame:
+        """Everything drawn as one table: `variant, source, seed, epoch, <quantity's column>`."""
+        ours = self.singles.assign(source="ours")
+        published = self.published.assign(source="published")
+        frame = pd.concat([ours, published], ignore_index=True)
+        columns = ["variant", "source", "seed", "epoch", "value"]
+        return frame.reindex(columns=columns).rename(columns={"value": self.quantity.column})
+
+
+def all_epochs(records: Sequence[tuple[str, int, pd.DataFrame]]) -> pd.DataFrame:
+    """One row per variant, seed and epoch from (variant, seed, metrics) triples."""
+    frames = [metrics.assign(variant=variant, seed=seed) for variant, seed, metrics in records]
+    return pd.concat(frames, ignore_index=True)
+
+
+def curves(
+    quantity: Quantity,
+    rows: pd.DataFrame,
+    published: pd.DataFrame,
+    *,
+    epochs: tuple[int, int],
+    log: bool = False,
+) -> Curves:
+    """One quantity from `all_epochs` and `core.published.history()`, epochs first to last included.
+
+    With `log`, an accuracy becomes its error, 100 - accuracy, and what is not above 0 is left out,
+    because a logarithmic axis cannot show it. Published epochs of variants without rows are left out.
+    """
+    shown = as_error(quantity) if log else quantity
+    singles = _values(rows, quantity.column, ["variant", "seed", "epoch"], epochs)
+    if quantity.published:
+        known = published[published["variant"].isin(rows["variant"])]
+        theirs = _values(known, quantity.published, ["variant", "epoch"], epochs)
+    else:
+        theirs = pd.DataFrame({"variant": [], "epoch": [], "value": []})
+    if log:
+        singles, theirs = (_above_zero(part, quantity) for part in (singles, theirs))
+    return Curves(shown, over_seeds(singles), singles, theirs)
+
+
+def as_error(quantity: Quantity) -> Quantity:
+    """An accuracy as its error; anything else unchanged."""
+    title = quantity.title.replace("accuracy", "error")
+    return replace(quantity, title=title, column=quantity.column.replace("accuracy", "error"))
+
+
+def over_seeds(singles: pd.DataFrame) -> pd.DataFrame:
+    """Mean, lowest and highest over the seeds: `variant, epoch, value, low, high, num_seeds`."""
+    groups = singles.groupby(["variant", "epoch"], sort=False)["value"]
+    frame = groups.agg(value="mean", low="min", high="max", num_seeds="count").reset_index()
+    return frame.sort_values(["variant", "epoch"], ignore_index=True)
+
+
+def readout(curves: Curves, labels: dict[str, str], variants: Collection[str]) -> pd.DataFrame:
+    """One row per epoch with a column per variant, ours and published, named by `labels`."""
+    parts = [(curves.lines, ""), (curves.published, ", published")]
+    columns = {
+        labels.get(variant, variant) + suffix: frame[frame["variant"] == variant].set_index("epoch")
+        for frame, suffix in parts
+        for variant in variants
+    }
+    values = {name: frame["value"] for name, frame in columns.items() if not frame.empty}
+    return pd.DataFrame(values).rename_axis("epoch").reset_index()
+
+
+def _values(
+    frame: pd.DataFrame, column: str, keys: list[str], epochs: tuple[int, int]
+) -> pd.DataFrame:
+    shown = frame[frame["epoch"].between(*epochs)]
+    return shown[[*keys, column]].rename(columns={column: "value"})
+
+
+def _above_zero(frame: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
+    value = 100 - frame["value"] if quantity.unit == "%" else frame["value"]
+    value = np.round(value.astype(float), 6)  # 100 - 99.97 is not quite 0.03
+    return frame.assign(value=value)[value > 0]
