@@ -31,7 +31,10 @@ def classes(view: View, key: str, seed: int) -> None:
         order=view.info.class_names,
     )
     st.altair_chart(chart, alt=f"Test accuracy of {label(key)} for each class, with 95 % intervals")
-    st.caption("Lines: 95 % Wilson intervals of the shown seed, which cover the test images only.")
+    st.caption(
+        "Lines: 95 % Wilson intervals of the shown seed. They cover the choice of test images, "
+        "not that of the seed."
+    )
     download_row(chart, frame, f"classes-{view.info.key}-{key}-seed-{seed}")
 
 

@@ -108,8 +108,9 @@ def headline(view: View, key: str, seed: int) -> None:
     final = view.run(key, seed).final
     errors, num_images = final["errors"], final["num_images"]
     low, high = (100 * bound for bound in wilson_interval(errors, num_images))
+    name = f"{label(key)} (seed {seed})" if len(view.runs[key]) > 1 else label(key)
     lines = [
-        f"**{label(key)} is wrong on {errors:,} of {num_images:,} test images**: "
+        f"**{name} is wrong on {errors:,} of {num_images:,} test images**: "
         f"{100 - 100 * errors / num_images:.2f} % right, 95 % interval {low:.2f} to {high:.2f} %."
     ]
     sets = {name: set(frame["index"]) for name, frame in view.of_seed(seed).items()}

@@ -47,6 +47,11 @@ def failed(root: Path, key: str, seed: int = 1) -> set[int]:
     return set(np.flatnonzero(found.predicted != found.targets).tolist())
 
 
+def choose(page: AppTest, variant: str) -> None:
+    [choice] = [group for group in page.get("button_group") if group.key == "variant_shown"]
+    choice.set_value(variant).run()
+
+
 def headings(page: AppTest) -> list[str]:
     return [heading.value for heading in page.header]
 
@@ -67,8 +72,7 @@ def test_it_answers_first_and_shows_every_failure_with_its_picture(open_page, tm
 
 def test_another_variant_shows_its_own_failures(open_page, tmp_path):
     page = open_page()
-    [choice] = [group for group in page.get("button_group") if group.key == "variant_shown"]
-    choice.set_value("ln_l2").run()
+    choose(page, "ln_l2")
     assert set(tiles(page)) == failed(tmp_path / "checkpoints", "ln_l2")
 
 
@@ -104,6 +108,20 @@ def test_more_than_a_page_of_failures(open_page):
     assert tiles(page) and page.query_params.get("page") in (None, [])
 
 
+@pytest.mark.parametrize("page", ["9", "0", "x"])
+def test_a_page_that_does_not_exist_is_the_first(open_page, page):
+    shown = open_page(errors=150, query={"page": page})
+    assert not shown.exception and len(tiles(shown)) == 60
+
+
+@pytest.mark.parametrize(
+    "query", [{"true": "x", "taken": "11"}, {"image": "99999"}, {"percent": "-5"}, {"also": "gn"}]
+)
+def test_nonsense_in_the_address_is_ignored(open_page, query):
+    page = open_page(errors=20, query=query)
+    assert not page.exception and len(tiles(page)) == 20
+
+
 def test_filters_that_leave_nothing_say_so_and_can_be_cleared(open_page):
     page = open_page(errors=5)
     page.slider(key="percent").set_value((0, 0)).run()
@@ -116,6 +134,7 @@ def test_several_seeds_are_counted(open_page, tmp_path):
     page = open_page({"digits": (1, 2, 3)})
     root = tmp_path / "checkpoints"
     sizes = [len(failed(root, "gn", seed)) for seed in (1, 2, 3)]
+    assert page.markdown[1].value.startswith(f"**Group norm (seed 1) is wrong on {sizes[0]} of")
     assert f"Over 3 seeds: {np.mean(sizes):.1f} wrong on average" in page.markdown[1].value
     assert "/3</td>" in drawing(page, "who")
     page.selectbox(key="seed_shown").set_value(2).run()
@@ -176,3 +195,19 @@ def test_torch_is_not_imported():
     code += "assert not page.exception; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "False"
+
+
+def test_a_filter_survives_only_where_it_makes_sense(open_page):
+    page = open_page(errors=150)
+    page.multiselect(key="also").set_value(["ln", "ln_l2"]).run()
+    choose(page, "ln")
+    assert not page.exception and page.multiselect(key="also").value == ["ln_l2"]
+    choose(page, "gn")
+    assert not page.exception and page.multiselect(key="also").value == ["ln_l2"]
+
+
+def test_changing_the_data_set_keeps_the_page_alive(open_page):
+    page = open_page({"mnist": (1, 2), "digits": (1,)}, errors=150, query={"page": "2"})
+    page.selectbox(key="seed_shown").set_value(2).run()
+    page.selectbox(key="dataset").set_value("digits").run()
+    assert not page.exception and tiles(page)
