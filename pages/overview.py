@@ -1,4 +1,4 @@
-"""Overview: the six variants side by side, and which of their differences are larger than chance."""
+"""Overview: the six variants side by side, and which of their differences are real."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small, valid run folders with known figures, for tests of the interface and of the command line."""
+"""Small, valid run folders with known figures, for tests that need runs but no training."""
 
 from __future__ import annotations
 

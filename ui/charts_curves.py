@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -32,7 +33,7 @@ def curves_chart(curves: Curves, *, log: bool = False, singles: bool = False) ->
     layers = _curve_layers(curves, _y(curves, log), singles=singles, picked=picked)
     layers[0] = layers[0].add_params(picked)
     rule = _reading_rule(curves, list(dict.fromkeys(curves.lines["variant"])))
-    return alt.layer(*layers, rule).properties(height=HEIGHT, padding=PADDING)
+    return alt.LayerChart(layer=[*layers, rule]).properties(height=HEIGHT, padding=PADDING)
 
 
 def panel_chart(
@@ -48,7 +49,7 @@ def panel_chart(
     )
     layers = _curve_layers(curves.only(variant), y, singles=singles)
     rule = _reading_rule(curves, [variant])
-    return alt.layer(context, *layers, rule).properties(height=PANEL_HEIGHT)
+    return alt.LayerChart(layer=[context, *layers, rule]).properties(height=PANEL_HEIGHT)
 
 
 def panels_chart(
@@ -73,7 +74,7 @@ def _curve_layers(
     """
 
     def base(frame: pd.DataFrame, opacity: float) -> alt.Chart:
-        shown = alt.value(opacity)
+        shown: Any = alt.value(opacity)
         if picked is not None:
             shown = alt.when(picked).then(shown).otherwise(alt.value(0.06))
         value = alt.Y("value:Q", **y)
@@ -99,7 +100,7 @@ def _curve_layers(
 
 
 def _reading_rule(curves: Curves, variants: Sequence[str]) -> alt.Chart:
-    """A vertical line at the epoch nearest to the pointer, whose tooltip reads every curve there."""
+    """A line at the epoch nearest to the pointer, whose tooltip reads every curve there."""
     frame = readout(curves, VARIANT_LABELS, variants)
     pointed = alt.selection_point(
         name="pointed",
@@ -133,11 +134,12 @@ def _x() -> alt.X:
     )
 
 
-def _y(curves: Curves, log: bool, domain: tuple[float, float] | None = None) -> dict:
+def _y(curves: Curves, log: bool, domain: tuple[float, float] | None = None) -> dict[str, Any]:
     """Title and scale that all layers share."""
-    kind = {"type": "log"} if log else {"type": "linear", "zero": False}
-    scale = alt.Scale(**kind, **({"domain": list(domain)} if domain else {}))
-    return {"title": curves.quantity.axis_title, "scale": scale}
+    options: dict[str, Any] = {"type": "log"} if log else {"type": "linear", "zero": False}
+    if domain:
+        options["domain"] = list(domain)
+    return {"title": curves.quantity.axis_title, "scale": alt.Scale(**options)}
 
 
 def _legend() -> alt.Legend:

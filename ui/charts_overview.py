@@ -26,7 +26,7 @@ def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerCh
     accuracy_percent`.
     """
     points = _points(variants, runs)
-    encoding = {
+    encoding: dict[str, Any] = {
         "y": alt.Y("variant:N", sort=list(variants["variant"]), title=None, axis=_label_axis()),
         "color": alt.Color("variant:N", scale=variant_color_scale(), legend=None),
     }
@@ -50,16 +50,19 @@ def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerCh
             alt.Tooltip("accuracy_percent:Q", title="Accuracy (%)", format=".3f"),
         ],
     )
-    marks = {
-        SINGLE: {"filled": True, "size": 26, "opacity": 0.6, "yOffset": -11},
+    marks: dict[str, dict[str, Any]] = {
+        SINGLE: {"filled": True, "size": 26, "opacity": 0.8, "yOffset": -11},
         PUBLISHED: {"shape": "diamond", "size": 70, "strokeWidth": 1.6, "yOffset": 12},
         MAIN: {"filled": True, "size": 140, "opacity": 1},
     }
     drawn = [kind for kind in marks if kind in set(points["kind"])]
-    return alt.layer(
+    layers = [
         interval.mark_rule(strokeWidth=7, opacity=0.32, strokeCap="round"),
         *(dots.transform_filter(alt.datum.kind == k).mark_point(**marks[k]) for k in drawn),
-    ).properties(height=ROW_HEIGHT * len(variants) + 40, padding=PADDING)
+    ]
+    return alt.LayerChart(layer=layers).properties(
+        height=ROW_HEIGHT * len(variants) + 40, padding=PADDING
+    )
 
 
 def _points(variants: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -103,14 +106,13 @@ def pairs_chart(*, pairs: pd.DataFrame, dark: bool = False) -> alt.LayerChart:
     )
     value = alt.Text("difference_percent:Q", format="+.2f")
     resolved = alt.datum.outcome != UNRESOLVED
-    return alt.layer(
-        base.mark_rect(cornerRadius=5).encode(
-            color=color, opacity=alt.when(resolved).then(alt.value(1)).otherwise(alt.value(0.13))
-        ),
-        base.mark_text(fontSize=12).encode(
-            text=value, color=alt.when(resolved).then(alt.value("white")).otherwise(alt.value(ink))
-        ),
-    ).properties(height=46 * len(order) + 70, padding=PADDING)
+    opacity = alt.when(resolved).then(alt.value(1)).otherwise(alt.value(0.13))
+    text = alt.when(resolved).then(alt.value("white")).otherwise(alt.value(ink))
+    layers = [
+        base.mark_rect(cornerRadius=5).encode(color=color, opacity=opacity),
+        base.mark_text(fontSize=12).encode(text=value, color=text),
+    ]
+    return alt.LayerChart(layer=layers).properties(height=46 * len(order) + 70, padding=PADDING)
 
 
 def mirrored(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 
@@ -38,7 +37,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("Train accuracy", "%", "train_accuracy_percent", "train_accuracy_percent"),
     )
 }
-"""By title. The published train loss is cross-entropy and penalty in one, so it has no place here."""
+"""By title. The published train loss is cross-entropy plus penalty, so it has no place here."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def curves(
     """One quantity from `all_epochs` and `core.published.history()`, epochs first to last included.
 
     With `log`, an accuracy becomes its error, 100 - accuracy, and what is not above 0 is left out,
-    because a logarithmic axis cannot show it. Published epochs of variants without rows are left out.
+    because a logarithmic axis cannot show it. Of the published only variants in `rows` are kept.
     """
     shown = as_error(quantity) if log else quantity
     singles = _values(rows, quantity.column, ["variant", "seed", "epoch"], epochs)
@@ -140,5 +139,5 @@ def _values(
 
 def _above_zero(frame: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
     value = 100 - frame["value"] if quantity.unit == "%" else frame["value"]
-    value = np.round(value.astype(float), 6)  # 100 - 99.97 is not quite 0.03
+    value = value.round(6)  # 100 - 99.97 is not quite 0.03
     return frame.assign(value=value)[value > 0]

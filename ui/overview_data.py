@@ -58,7 +58,7 @@ def _variant_row(runs: Sequence[Run], dataset: str) -> dict:
     published = SUMMARY.get(variant.key) if dataset == PUBLISHED_DATASET else None
     mean, low, high = mean_interval(single["accuracy_percent"].to_list())
     if len(runs) == 1:
-        low, high = single.loc[0, "low_percent"], single.loc[0, "high_percent"]
+        low, high = single["low_percent"].iloc[0], single["high_percent"].iloc[0]
     return {
         "variant": variant.key,
         "label": variant.label,

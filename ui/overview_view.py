@@ -137,7 +137,7 @@ def single_runs(runs: pd.DataFrame) -> None:
                 "device": "Device",
                 "run": "Folder",
             },
-            alt="One row per run with its accuracy, Wilson interval, errors, loss and training time",
+            alt="One row per run: accuracy, Wilson interval, errors, loss and training time",
         )
 
 
@@ -161,8 +161,10 @@ between seeds is itself hardly known.
 """
 PAIRS = """
 **Differences.** Two intervals that overlap can still belong to a resolved difference, because both
-networks see the same images. So pairs are compared directly: with one seed each by McNemar's exact
-test and Newcombe's interval, with several by a bootstrap over seeds and images. All pairs are judged
-together: intervals hold jointly at 95 %, and *p* values are adjusted by Holm's method. A difference
-is called **resolved** if its interval excludes 0.
+networks see the same images; and two that do not can belong to an unresolved one, because the
+intervals over seeds leave out that other images would give other counts. So pairs are compared
+directly: with one seed each by McNemar's exact test and Newcombe's interval, with several by a
+bootstrap over seeds and images. All pairs are judged together: intervals hold jointly at 95 %, and
+*p* values are adjusted by Holm's method. A difference is **resolved** if its interval excludes 0
+and its adjusted *p* is below 0.05.
 """
