@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import asdict, dataclass
 
 from core.errors import UsageError
@@ -22,6 +23,7 @@ NUM_CLASSES = 10
 IMAGE_SIZE = 28
 MAX_EPOCHS = 1_000
 MAX_SEED = 2**31 - 1
+MAX_SEEDS = 1_000
 
 
 def check_epochs(epochs: int) -> None:
@@ -37,7 +39,7 @@ class Variant:
     `l1_weight` is the λ of λ·Σ|p| over all parameters, `weight_decay` the optimizer's, `epochs` the
     length of the full recipe. `channels_per_group` matters for group normalization only.
 
-    Raises `UsageError` for an unknown norm or a value out of range.
+    Raises `UsageError` for a key that names no folder, an unknown norm or a value out of range.
     """
 
     key: str
@@ -48,6 +50,8 @@ class Variant:
     channels_per_group: int = 2
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9_]{1,40}", self.key):
+            raise UsageError(f"key {self.key!r} is not possible: use a to z, 0 to 9 and _.")
         if self.norm not in NORMS:
             raise UsageError(f"Unknown norm {self.norm!r}: choose one of {', '.join(NORMS)}.")
         for name in ("l1_weight", "weight_decay"):
@@ -167,13 +171,16 @@ def variant_to_dict(variant: Variant) -> dict:
 
 def parse_seeds(text: str) -> list[int]:
     """Seeds from "3", "1,2,5" or "1-10", sorted and unique; `UsageError` for anything else."""
+    shown = repr(text if len(text) <= 40 else f"{text[:40]}…")
     seeds: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
-            raise UsageError(f"Seeds {text!r} are not understood: write 3, 1,2,5 or 1-10.")
-        low, high = int(first), int(last or first)
-        if not low <= high <= MAX_SEED or high - low >= 1_000:
-            raise UsageError(f"Seeds {text!r} are not possible: at most 1,000, to {MAX_SEED}.")
-        seeds.update(range(low, high + 1))
+        # Ten digits are enough for MAX_SEED, and int() refuses thousands of them.
+        match = re.fullmatch(r"\s*([0-9]{1,10})(?:-([0-9]{1,10}))?\s*", part)
+        if match is None:
+            raise UsageError(f"Seeds {shown} are not understood: write 3, 1,2,5 or 1-10.")
+        low, high = int(match[1]), int(match[2] or match[1])
+        possible = low <= high <= MAX_SEED and high - low < MAX_SEEDS
+        seeds.update(range(low, high + 1) if possible else ())
+        if not possible or len(seeds) > MAX_SEEDS:
+            raise UsageError(f"Seeds {shown} are not possible: at most {MAX_SEEDS}, to {MAX_SEED}.")
     return sorted(seeds)

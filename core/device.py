@@ -42,7 +42,7 @@ def select_device(requested: str | None = None) -> DeviceChoice:
     """
     asked = requested or os.environ.get(ENVIRONMENT_VARIABLE)
     source = "--device" if requested else ENVIRONMENT_VARIABLE
-    if asked is None or asked == "auto":
+    if not asked or asked == "auto":
         return _best_device()
     if asked not in DEVICE_TYPES:
         known = ", ".join(("auto", *DEVICE_TYPES))
