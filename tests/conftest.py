@@ -17,6 +17,10 @@ from core.data.idx import IdxFile
 NUM_TRAIN, NUM_TEST = 30, 20
 
 
+# Before any test imports torch: more threads than idle cores make small convolutions wait.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: drives a real browser (needs Chromium)")
 

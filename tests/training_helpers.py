@@ -1,0 +1,90 @@
+"""Small training data and runs, for tests of everything that trains."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from core.config import VARIANTS, Recipe, Variant
+from core.data.datasets import get_dataset, load_split
+from core.device import DeviceChoice
+from core.training.shard import TrainingData
+from core.training.state import ReplicaState
+from core.training.trainer import Trainer, start_runs
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CPU = DeviceChoice("cpu", "Test processor", "the only one")
+NUM_TRAIN, NUM_TEST = 150, 40
+"""With batches of 64: two whole ones and a smaller one of 22."""
+
+
+@functools.cache
+def tiny_data(num_train: int = NUM_TRAIN, num_test: int = NUM_TEST) -> TrainingData:
+    """The first digits of both splits, on the CPU."""
+    info = get_dataset("digits")
+    parts = []
+    for split, count in (("train", num_train), ("test", num_test)):
+        images, targets = load_split("digits", Path(), split)
+        parts += [torch.tensor(images[:count]), torch.tensor(targets[:count])]
+    return TrainingData(*parts, info.mean, info.std)
+
+
+def shortened(key: str, epochs: int = 1) -> Variant:
+    """A published variant with fewer epochs."""
+    return replace(VARIANTS[key], epochs=epochs)
+
+
+def start_tiny(
+    stack: ExitStack, root: Path, *specs: tuple[str, int, int], recipe: Recipe | None = None
+) -> Trainer:
+    """A trainer on tiny data for new runs of these (variant key, seed, epochs)."""
+    pairs = [(shortened(key, epochs), seed) for key, seed, epochs in specs]
+    trainer = start_runs(stack, pairs, "digits", root, Path(), CPU, recipe or Recipe())
+    return use_tiny_data(trainer)
+
+
+def use_tiny_data(trainer: Trainer) -> Trainer:
+    """The same trainer, made small."""
+    trainer.data = trainer.engine.data = tiny_data()
+    trainer.num_batches = trainer.data.num_batches(trainer.engine.recipe.batch_size)
+    return trainer
+
+
+def train_tiny(root: Path, *specs: tuple[str, int, int]) -> list[Path]:
+    """Trains runs to the end; their folders."""
+    with ExitStack() as stack:
+        trainer = start_tiny(stack, root, *specs)
+        for _ in trainer.run():
+            pass
+        return [writer.path for writer in trainer.writers]
+
+
+def assert_same_state(a: ReplicaState, b: ReplicaState) -> None:
+    """Bit for bit, but for the seconds."""
+    for name in ("parameters", "momentum", "statistics", "sums"):
+        assert torch.equal(getattr(a, name), getattr(b, name)), name
+    assert (a.epoch, a.step, a.seed) == (b.epoch, b.step, b.seed)
+
+
+def without_seconds(records: list[dict]) -> list[dict]:
+    """Metrics without the one column that may differ from run to run."""
+    return [{name: v for name, v in record.items() if name != "seconds"} for record in records]
+
+
+def start_process(*arguments: str, **environment: str) -> subprocess.Popen:
+    """`python -m core …` as a real process, with pipes for text."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "core", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
