@@ -136,7 +136,7 @@ def test_checksums_are_recorded_for_sha256sum(tmp_path, offer):
     download_dataset("kmnist", tmp_path)
     lines = (raw_folder("kmnist", tmp_path) / "SHA256SUMS").read_text().splitlines()
     assert lines == sorted(lines, key=lambda line: line[66:])
-    assert dict((line[66:], line[:64]) for line in lines) == {
+    assert {line[66:]: line[:64] for line in lines} == {
         name: hashlib.sha256(content).hexdigest() for name, content in files.items()
     }
 

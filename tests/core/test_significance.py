@@ -88,7 +88,7 @@ def test_smallest_gap():
 
 
 def test_one_seed_pair_by_hand():
-    pair = {"gn": [predictions(range(0, 20))], "ln": [predictions(range(15, 65))]}
+    pair = {"gn": [predictions(range(20))], "ln": [predictions(range(15, 65))]}
     row = sig.compare_pairs(pair).iloc[0]
     assert (row["a"], row["b"], row["method"]) == ("gn", "ln", sig.MCNEMAR)
     assert (row["only_a_wrong"], row["only_b_wrong"]) == (15, 45)
@@ -103,7 +103,7 @@ def test_one_seed_pair_by_hand():
 def test_resolved_needs_both_interval_and_test():
     """22 against 38: the approximate interval leaves 0, the exact test says p = 0.052."""
     row = sig.compare_pairs(
-        {"gn": [predictions(range(0, 22))], "ln": [predictions(range(22, 60))]}
+        {"gn": [predictions(range(22))], "ln": [predictions(range(22, 60))]}
     ).iloc[0]
     assert row["low_percent"] > 0 and row["p_holm"] > 0.05
     assert not row["resolved"]
@@ -112,7 +112,7 @@ def test_resolved_needs_both_interval_and_test():
 def test_resolved_needs_the_joint_interval_too():
     """21 against 39 has p = 0.027: enough for Holm's last step, not for three joint intervals."""
     runs = {
-        "gn": [predictions(range(0, 21))],
+        "gn": [predictions(range(21))],
         "ln": [predictions(range(21, 60))],
         "bn_l1": [predictions(range(1_000, 1_500))],
     }
@@ -122,7 +122,7 @@ def test_resolved_needs_the_joint_interval_too():
 
 
 def test_family_widens_intervals_and_raises_p():
-    runs = {"gn": [predictions(range(0, 20))], "ln": [predictions(range(20, 60))]}
+    runs = {"gn": [predictions(range(20))], "ln": [predictions(range(20, 60))]}
     alone = sig.compare_pairs(runs).iloc[0]
     runs |= {key: [predictions([])] for key in ("bn_l1", "gn_l1", "ln_l2", "bn_l1_l2")}
     family = sig.compare_pairs(runs)
@@ -266,9 +266,9 @@ def test_sentence_when_nothing_is_resolved():
 
 def test_sentence_names_what_is_resolved():
     runs = {
-        "gn": [predictions(range(0, 100))],
-        "ln": [predictions(range(0, 102))],
-        "bn_l1": [predictions(range(0, 40))],
+        "gn": [predictions(range(100))],
+        "ln": [predictions(range(102))],
+        "bn_l1": [predictions(range(40))],
     }
     sentence = sig.resolution_sentence(sig.compare_pairs(runs), LABELS)
     assert sentence.startswith("2 of the 3 differences in accuracy are resolved. More accurate: ")
