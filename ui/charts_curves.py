@@ -37,7 +37,12 @@ def curves_chart(curves: Curves, *, log: bool = False, singles: bool = False) ->
 
 
 def panel_chart(
-    curves: Curves, variant: str, *, log: bool = False, singles: bool = False
+    curves: Curves,
+    variant: str,
+    *,
+    log: bool = False,
+    singles: bool = False,
+    interactive: bool = True,
 ) -> alt.LayerChart:
     """One variant in its colour before all others in grey, on the axis they share."""
     y = _y(curves, log, curves.domain)
@@ -48,8 +53,8 @@ def panel_chart(
         .encode(x=_x(), y=alt.Y("value:Q", **y), detail="variant:N")
     )
     layers = _curve_layers(curves.only(variant), y, singles=singles)
-    rule = _reading_rule(curves, [variant])
-    return alt.LayerChart(layer=[context, *layers, rule]).properties(height=PANEL_HEIGHT)
+    rule = [_reading_rule(curves, [variant])] if interactive else []
+    return alt.LayerChart(layer=[context, *layers, *rule]).properties(height=PANEL_HEIGHT)
 
 
 def panels_chart(
@@ -57,7 +62,7 @@ def panels_chart(
 ) -> alt.ConcatChart:
     """All panels as one figure three wide, for export."""
     panels = [
-        panel_chart(curves, key, log=log, singles=singles).properties(
+        panel_chart(curves, key, log=log, singles=singles, interactive=False).properties(
             width=280, title=VARIANT_LABELS.get(key, key)
         )
         for key in variants

@@ -121,7 +121,7 @@ def mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     forward = pairs.rename(columns={"a": "row", "b": "column"})
     back = pairs.rename(columns={"b": "row", "a": "column"}).assign(
-        difference_percent=-pairs["difference_percent"],
+        difference_percent=0.0 - pairs["difference_percent"],  # never "−0.00"
         low_percent=-pairs["high_percent"],
         high_percent=-pairs["low_percent"],
     )

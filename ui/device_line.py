@@ -17,6 +17,7 @@ import streamlit as st
 
 from ui.resources import REPOSITORY
 
+COMMAND = [sys.executable, "-m", "core", "doctor", "--json"]
 TIMEOUT_SECONDS = 60
 UNKNOWN = "Device unknown: `python -m core doctor` did not answer."
 
@@ -28,7 +29,7 @@ class DeviceQuestion:
         self._asked_at = time.monotonic()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the question
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "core", "doctor", "--json"],
+            COMMAND,
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=self._output,

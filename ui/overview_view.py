@@ -22,12 +22,14 @@ def verdict(pairs: pd.DataFrame, selection: Selection) -> None:
     """What these numbers can tell apart: the answer first, then what stands behind it."""
     answer, _, detail = resolution_sentence(pairs, VARIANT_LABELS).partition(". ")
     images = selection.runs[0].final["num_images"]
-    seeds = ", ".join(map(str, selection.seeds))
+    runs = "1 run" if len(selection.runs) == 1 else f"{len(selection.runs)} runs"
+    several = len(selection.seeds) > 1
+    seeds = f"{len(selection.seeds)} seeds" if several else f"seed {selection.seeds[0]}"
     st.subheader(answer.removesuffix(".") + ".", anchor=False)
     st.write(detail)
     st.caption(
-        f"{DATASETS[selection.dataset].label}, {images:,} test images · {len(selection.runs)} runs "
-        f"· {'seeds' if len(selection.seeds) > 1 else 'seed'} {seeds} · last epoch, never the best"
+        f"{DATASETS[selection.dataset].label}, {images:,} test images · {runs} · {seeds} "
+        "· last epoch, never the best"
     )
 
 

@@ -1,0 +1,83 @@
+"""Every page: opened alone and by navigation, with good, damaged and no runs at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
+WITHOUT_TORCH = ["overview", "curves", "failures"]
+
+
+def alone(page: str) -> AppTest:
+    return AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60).run()
+
+
+def texts(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.info, *app.warning, *app.subheader, *app.code]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def test_the_pages_are_those_of_the_navigation():
+    navigation = (ROOT / "streamlit_app.py").read_text()
+    assert PAGES == ["curves", "failures", "overview", "parameters"]
+    assert all(f"pages/{page}.py" in navigation for page in PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("seeds", [(1,), (1, 2, 3)], ids=["one seed", "three seeds"])
+def test_page_alone_says_what_it_answers(page, seeds, fake_checkpoints):
+    fake_checkpoints({"digits": seeds}, num_images=360)
+    app = alone(page)
+    assert not app.exception and not app.error
+    assert app.title[0].value == page.capitalize()
+    assert "?" in app.markdown[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_by_navigation_shows_the_same_title(page, fake_checkpoints):
+    fake_checkpoints({"digits": (1,)}, num_images=360)
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception and not app.error
+    assert app.title[0].value == page.capitalize()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_damaged_runs_are_named_and_the_rest_is_shown(page, fake_checkpoints):
+    root = fake_checkpoints({"digits": (1,)}, num_images=360)
+    (root / "digits/gn/seed-1/metrics.jsonl").write_text("not what was committed")
+    (root / "digits/ln/seed-1/run.json").write_text("{")
+    app = alone(page)
+    assert not app.exception and not app.error
+    warnings = [warning.value for warning in app.warning]
+    assert any("digits/gn/seed-1" in text and "metrics.jsonl" in text for text in warnings)
+    assert any("digits/ln/seed-1" in text and "JSON" in text for text in warnings)
+    assert all("\n" not in text for text in warnings)
+
+
+@pytest.mark.parametrize("page", ["overview", "curves", "failures"])
+def test_without_runs_the_page_says_what_to_do(page, tmp_path, fake_checkpoints):
+    fake_checkpoints({"digits": ()})
+    app = alone(page)
+    assert not app.exception and not app.error
+    assert "python -m core train --all" in texts(app)
+
+
+def test_first_pages_do_not_import_torch():
+    """Torch costs two seconds; only pages that compute with a network may ask for it."""
+    script = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"for page in {WITHOUT_TORCH}:\n"
+        "    app = AppTest.from_file(f'pages/{page}.py', default_timeout=60).run()\n"
+        "    assert not app.exception, app.exception\n"
+        "    assert 'torch' not in sys.modules, page\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -1,0 +1,97 @@
+"""The overview: the answer first, then the six side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import VARIANTS
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "overview.py"
+
+
+def page(**query: str) -> AppTest:
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception and not app.error
+    return app
+
+
+def captions(app: AppTest) -> str:
+    return " ".join(caption.value for caption in app.caption)
+
+
+def test_the_answer_comes_first(fake_checkpoints):
+    fake_checkpoints({"mnist": (1,)}, num_images=1000)
+    app = page()
+    assert app.subheader[0].value.startswith("None of the 15 differences in accuracy is resolved")
+    assert "With one seed each" in app.markdown[1].value
+    assert "MNIST, 1,000 test images · 6 runs · seed 1" in captions(app)
+
+
+def test_one_seed_side_by_side(fake_checkpoints):
+    fake_checkpoints({"mnist": (1,)}, num_images=1000, errors=10)
+    table = page().table[0].value
+    assert list(table.columns) == [variant.label for variant in VARIANTS.values()]
+    column = table["Batch norm + L1"]
+    assert column["Normalization"] == "batch"
+    assert (column["L1, λ"], column["L2, weight decay"]) == ("5e-5", "–")
+    assert column["Trainable parameters"] == "7,946"
+    assert column["**Test accuracy (%)**"] == "**99.00**"
+    assert column["95 % interval (%)"] == "98.17 – 99.46"  # Wilson, 10 of 1,000
+    assert column["Errors of 1,000"] == "10"
+    assert column["Published accuracy (%)"] == "99.51"
+    assert column["Training time (s)"] == "400"
+    assert column["Device"] == "Test processor"
+
+
+def test_several_seeds_are_averaged(fake_checkpoints):
+    fake_checkpoints({"digits": (1, 2, 3)}, num_images=100)  # gn: 5, 6 and 4 errors
+    column = page().table[0].value["Group norm"]
+    assert column["Seeds"] == "3"
+    assert column["**Test accuracy (%)**"] == "**95.00**"
+    assert column["95 % interval (%)"] == "92.52 – 97.48"  # 95 ± 4.303 · 1 / √3
+    assert column["Errors of 100"] == "5"
+    assert "Published accuracy (%)" not in column
+
+
+def test_one_of_several_seeds_can_be_chosen(fake_checkpoints):
+    fake_checkpoints({"digits": (1, 2, 3)}, num_images=100)
+    app = page(seed="2")
+    assert app.table[0].value["Group norm"]["Errors of 100"] == "6"
+    assert "seed 2" in captions(app)
+
+
+def test_the_data_set_comes_from_the_address(fake_checkpoints):
+    fake_checkpoints({"mnist": (1,), "digits": (1,)}, num_images=100)
+    assert "MNIST" in captions(page())
+    assert "Digits" in captions(page(dataset="digits"))
+
+
+def test_an_unknown_data_set_is_refused_by_name(fake_checkpoints):
+    fake_checkpoints({"mnist": (1,)}, num_images=100)
+    assert "does not exist" in page(dataset="nope").warning[0].value
+
+
+def test_runs_made_here_are_shown_only_when_asked_for(fake_checkpoints, tmp_path):
+    from tests.fixtures_runs import write_run
+
+    fake_checkpoints({"digits": (1,)}, num_images=100)
+    write_run(tmp_path / "runs", "digits", VARIANTS["gn"], 7, num_images=100, errors=50)
+    assert "6 runs · seed 1" in captions(page())
+    assert "1 run · seed 7" in captions(page(runs="Made here"))
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+def test_charts_hold_the_figures(fake_checkpoints, seeds):
+    fake_checkpoints({"mnist": seeds}, num_images=1000)
+    app = page()
+    accuracy, pairs = (json.loads(part.proto.spec) for part in app.get("vega_lite_chart"))
+    marks = [layer["mark"]["type"] for layer in accuracy["layer"]]
+    assert marks == ["rule", "point", "point"] + ["point"] * (len(seeds) > 1)
+    assert [layer["mark"]["type"] for layer in pairs["layer"]] == ["rect", "text"]

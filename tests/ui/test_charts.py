@@ -1,0 +1,56 @@
+"""What all charts share: colours that can be told from the background, labels, and export."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+import pytest
+
+from core.config import VARIANTS
+from ui.charts import to_png, to_svg, variant_color_scale, variant_label_expression
+from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
+
+BACKGROUNDS = {"light": "#FFFFFF", "dark": "#11161D"}
+
+
+def luminance(color: str) -> float:
+    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS.values(), ids=BACKGROUNDS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_can_be_seen_on_both_themes(variant, background):
+    assert contrast(VARIANT_COLORS[variant], background) >= 3
+
+
+def test_every_variant_has_a_colour_and_a_shape_of_its_own():
+    assert list(VARIANT_COLORS) == list(VARIANT_SHAPES) == list(VARIANTS)
+    assert len(set(VARIANT_COLORS.values())) == len(set(VARIANT_SHAPES.values())) == len(VARIANTS)
+    assert variant_color_scale().to_dict()["domain"] == list(VARIANTS)
+
+
+def test_labels_are_words_with_a_short_form():
+    assert '"gn": "Group norm"' in variant_label_expression()
+    assert '"gn": "Group"' in variant_label_expression(short=True)
+
+
+@pytest.fixture
+def chart() -> alt.Chart:
+    frame = pd.DataFrame({"epoch": [1, 2], "loss": [0.2, 0.1]})
+    return alt.Chart(frame).mark_line().encode(x="epoch", y="loss")
+
+
+def test_png_is_a_picture_of_its_own_palette(chart):
+    assert to_png(chart).startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_svg_is_on_white(chart):
+    svg = to_svg(chart).decode()
+    assert svg.startswith("<svg") and 'fill="#FFFFFF"' in svg

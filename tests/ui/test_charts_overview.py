@@ -1,0 +1,92 @@
+"""The overview's charts: what is drawn for one and several seeds, which cells get colour."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from ui.charts_overview import HIGHER, LOWER, UNRESOLVED, accuracy_chart, mirrored, pairs_chart
+
+PAIRS = pd.DataFrame(
+    {
+        "a": ["gn", "gn", "ln"],
+        "b": ["ln", "bn_l1", "bn_l1"],
+        "difference_percent": [0.30, -0.20, 0.0],
+        "low_percent": [0.10, -0.50, -0.1],
+        "high_percent": [0.50, 0.10, 0.1],
+        "p_holm": [0.01, 0.4, 1.0],
+        "resolved": [True, False, False],
+    }
+)
+
+
+def variants(num_seeds: int = 1, published: float = 99.4) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "variant": ["gn", "ln"],
+            "label": ["Group norm", "Layer norm"],
+            "accuracy_percent": [99.4, 99.3],
+            "low_percent": [99.2, 99.1],
+            "high_percent": [99.5, 99.4],
+            "num_seeds": num_seeds,
+            "published_percent": published,
+        }
+    )
+
+
+RUNS = pd.DataFrame(
+    {
+        "variant": ["gn", "gn"],
+        "label": "Group norm",
+        "seed": [1, 2],
+        "accuracy_percent": [99.3, 99.5],
+    }
+)
+
+
+def kinds(spec: dict) -> list[str]:
+    return [layer["transform"][0]["filter"].split("'")[1] for layer in spec["layer"][1:]]
+
+
+@pytest.mark.parametrize(
+    ("num_seeds", "published", "expected"),
+    [
+        (1, 99.4, ["published", "this variant"]),
+        (2, 99.4, ["one seed", "published", "this variant"]),
+        (1, float("nan"), ["this variant"]),
+    ],
+)
+def test_only_what_exists_is_drawn(num_seeds, published, expected):
+    chart = accuracy_chart(variants=variants(num_seeds, published), runs=RUNS)
+    assert kinds(chart.to_dict()) == expected
+
+
+def test_interval_goes_from_low_to_high_on_an_axis_with_a_unit():
+    encoding = accuracy_chart(variants=variants(), runs=RUNS).to_dict()["layer"][0]["encoding"]
+    assert (encoding["x"]["field"], encoding["x2"]["field"]) == ("low_percent", "high_percent")
+    assert encoding["x"]["title"].endswith("(%)")
+    assert encoding["x"]["scale"]["zero"] is False
+
+
+def test_pairs_are_mirrored_with_opposite_sign():
+    cells = mirrored(PAIRS).set_index(["row", "column"])
+    assert len(cells) == 6
+    there, back = cells.loc[("gn", "ln")], cells.loc[("ln", "gn")]
+    assert (there["difference_percent"], back["difference_percent"]) == (0.30, -0.30)
+    assert (back["low_percent"], back["high_percent"]) == (-0.50, -0.10)
+    assert (there["outcome"], back["outcome"]) == (HIGHER, LOWER)
+    assert cells.loc[("gn", "bn_l1"), "outcome"] == UNRESOLVED
+    assert back["column_label"] == "Group norm"
+
+
+def test_no_difference_has_no_sign():
+    zero = mirrored(PAIRS).query("row == 'bn_l1' and column == 'ln'")["difference_percent"].iloc[0]
+    assert f"{zero:+.2f}" == "+0.00"
+
+
+def test_ink_follows_the_background():
+    inks = [
+        pairs_chart(pairs=PAIRS, dark=dark).to_dict()["layer"][1]["encoding"]["color"]["value"]
+        for dark in (False, True)
+    ]
+    assert inks[0] != inks[1]

@@ -1,0 +1,83 @@
+"""Curves as tables: means, ranges, errors and published figures, all computed by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from core.published import history
+from core.training.runs import METRIC_COLUMNS
+from ui.curves_data import QUANTITIES, all_epochs, curves, readout
+
+NOTHING = history().iloc[:0]
+
+
+def metrics(*accuracies: float) -> pd.DataFrame:
+    columns = ["epoch", "test_accuracy_percent", "penalty"]
+    rows = [(epoch, value, 0.0) for epoch, value in enumerate(accuracies, 1)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    return all_epochs(
+        [("gn", 1, metrics(90, 98)), ("gn", 2, metrics(94, 99)), ("ln", 1, metrics(80, 100))]
+    )
+
+
+def accuracy(rows, published=NOTHING, **options):
+    return curves(QUANTITIES["Test accuracy"], rows, published, **{"epochs": (1, 25), **options})
+
+
+def test_quantities_are_logged_and_published_ones_are_published():
+    for quantity in QUANTITIES.values():
+        assert quantity.column in METRIC_COLUMNS
+        assert quantity.published is None or quantity.published in history()
+    assert QUANTITIES["Train cross-entropy"].published is None
+
+
+def test_lines_are_means_with_the_lowest_and_the_highest(rows):
+    lines = accuracy(rows).lines.set_index(["variant", "epoch"])
+    assert lines.loc[("gn", 1)].to_dict() == {"value": 92, "low": 90, "high": 94, "num_seeds": 2}
+    assert lines.loc[("ln", 2)].to_dict() == {"value": 100, "low": 100, "high": 100, "num_seeds": 1}
+
+
+def test_epochs_limit_what_is_drawn(rows):
+    shown = accuracy(rows, history(), epochs=(2, 2))
+    assert set(shown.lines["epoch"]) == set(shown.published["epoch"]) == {2}
+    assert shown.domain == (98.0, 100.0)
+
+
+def test_published_curves_of_the_shown_variants_only(rows):
+    shown = accuracy(rows[rows["variant"] == "gn"], history(), epochs=(1, 1))
+    assert shown.published.to_dict("records") == [{"variant": "gn", "epoch": 1, "value": 97.54}]
+
+
+def test_log_shows_errors_and_leaves_out_zero(rows):
+    shown = accuracy(rows, log=True)
+    assert shown.quantity.axis_title == "Test error (%)"
+    assert shown.singles["value"].tolist() == [
+        10,
+        2,
+        6,
+        1,
+        20,
+    ]  # the error of 100 % has no logarithm
+    assert curves(QUANTITIES["Penalty"], rows, NOTHING, epochs=(1, 9), log=True).lines.empty
+
+
+def test_only_keeps_one_variant(rows):
+    assert set(accuracy(rows).only("ln").singles["variant"]) == {"ln"}
+
+
+def test_table_holds_ours_and_the_published(rows):
+    table = accuracy(rows, history(), epochs=(1, 1)).table()
+    assert list(table.columns) == ["variant", "source", "seed", "epoch", "test_accuracy_percent"]
+    assert table["source"].value_counts().to_dict() == {"ours": 3, "published": 2}
+
+
+def test_readout_has_one_row_per_epoch_and_a_column_per_curve(rows):
+    shown = accuracy(rows, history(), epochs=(1, 2))
+    frame = readout(shown, {"gn": "Group norm"}, ["gn"])
+    assert list(frame.columns) == ["epoch", "Group norm", "Group norm, published"]
+    assert frame["Group norm"].tolist() == [92, 98.5]

@@ -1,0 +1,45 @@
+"""The device line: asked in the background, answered in one line, whatever happens."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from ui import device_line
+from ui.device_line import UNKNOWN, DeviceQuestion
+
+ANSWER = '{"device": {"type": "cpu", "name": "Two cores", "reason": "no CUDA"}, "problems": []}'
+
+
+def ask(monkeypatch, code: str) -> DeviceQuestion:
+    monkeypatch.setattr(device_line, "COMMAND", [sys.executable, "-c", code])
+    return DeviceQuestion()
+
+
+def wait(question: DeviceQuestion) -> str:
+    end = time.monotonic() + 20
+    while question.pending and time.monotonic() < end:
+        time.sleep(0.02)
+    return question.answer()
+
+
+def test_the_answer_names_device_and_reason(monkeypatch):
+    assert wait(ask(monkeypatch, f"print('''{ANSWER}''')")) == "Two cores: no CUDA"
+
+
+@pytest.mark.parametrize(
+    "code", ["raise SystemExit(1)", "print('{')", "print('[]')", "print('{\"device\": null}')"]
+)
+def test_no_answer_is_said_in_one_line(monkeypatch, code):
+    assert wait(ask(monkeypatch, code)) == UNKNOWN
+
+
+def test_asking_does_not_wait(monkeypatch):
+    started = time.monotonic()
+    question = ask(monkeypatch, "import time; time.sleep(30)")
+    assert time.monotonic() - started < 5 and question.pending
+    monkeypatch.setattr(device_line, "TIMEOUT_SECONDS", 0)
+    assert not question.pending
+    assert question.answer() == UNKNOWN
