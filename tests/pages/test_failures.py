@@ -185,7 +185,7 @@ def test_a_variant_without_failures_is_praised_not_broken(open_page):
 
 
 def test_no_runs_say_what_to_do(open_page):
-    page = open_page({"digits": (1,)}, query={"dataset": "KMNIST"}, variants=())
+    page = open_page({"digits": (1,)}, query={"dataset": "kmnist"})
     assert not page.exception and page.info and "train" in page.code[0].value
 
 
