@@ -125,7 +125,7 @@ def _per_epoch(seconds: float, data: TrainingData) -> float:
 def run(dataset: str, num_images: int, repeats: int, requested: str | None) -> dict:
     """Both sides in turns; the document that `--json` prints."""
     choice, info = select_device(requested), get_dataset(dataset)
-    data = load_training_data(dataset, data_dir(), choice.device)
+    data = load_training_data(dataset, data_dir(), choice)
     data = dataclasses.replace(
         data,
         train_images=data.train_images[:num_images],

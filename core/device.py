@@ -55,6 +55,13 @@ def select_device(requested: str | None = None) -> DeviceChoice:
     return DeviceChoice(asked, device_name(asked), f"asked for by {source}")
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch raised `error` because the device or the machine has too little memory."""
+    said = str(error)
+    phrases = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(phrase in said for phrase in phrases)
+
+
 def _best_device() -> DeviceChoice:
     found = next(kind for kind in DEVICE_TYPES if is_available(kind))
     missing = ", ".join(kind.upper() for kind in DEVICE_TYPES[: DEVICE_TYPES.index(found)])

@@ -71,12 +71,14 @@ class Engine:
 
         Yields records as epochs end. Closing the iterator stops too and waits for the step under
         way. A replica whose loss is no longer finite is yielded once more and then left alone.
-        Raises `torch.OutOfMemoryError` where the device has too little memory.
+        Whatever torch raises in a step is raised here, such as `torch.OutOfMemoryError`.
         """
         shards = self._make_shards()
         reclaim_memory(self.data.device)
+        # A GPU runs one stack at a time; its replicas already share every kernel.
+        workers = self.num_threads if self.data.device.type == "cpu" else 1
         pool = concurrent.futures.ThreadPoolExecutor(
-            max(1, min(self.num_threads, len(shards))), "train", prepare_thread, (self.data.device,)
+            workers, "train", prepare_thread, (self.data.device,)
         )
         try:
             waiting = {pool.submit(shard.run_epoch, self._stop.is_set): shard for shard in shards}

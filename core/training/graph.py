@@ -27,7 +27,7 @@ def capture(
             for _ in range(WARM_UP_STEPS):
                 step()
         torch.cuda.current_stream().wait_stream(side)
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             step()
     except torch.OutOfMemoryError:
         raise

@@ -72,7 +72,7 @@ class Shard:
         self.momentum = self._gather("momentum")
         # Only the CPU and CUDA are sure to have float64.
         sums_dtype = torch.float64 if device.type in ("cpu", "cuda") else torch.float32
-        self.sums = self._gather("sums").to(sums_dtype)
+        self.sums = self._gather("sums", sums_dtype)
         self.stack = NetworkStack(
             [s.variant for s in members], self.parameters, self._gather("statistics")
         )
@@ -82,8 +82,8 @@ class Shard:
         self.padded = pad_with_fill(data.train_images, recipe.fill)
         self.first_image = torch.zeros((), dtype=torch.int64, device=device)
 
-    def _gather(self, name: str) -> Tensor:
-        parts = [getattr(state, name) for state in self.states.values()]
+    def _gather(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+        parts = [getattr(state, name).to(dtype) for state in self.states.values()]
         return torch.stack(parts).to(self.data.device)
 
     def remaining(self) -> Shard | None:
@@ -116,12 +116,11 @@ class Shard:
         """Sets order, angles and learning rates; the step to start from and the steps there are."""
         device = self.data.device
         num_images = len(self.data.train_images)
-        plans = [
-            epoch_plan(state.seed, state.epoch + 1, num_images, self.recipe.rotation_degrees)
-            for state in self.states.values()
-        ]
-        order = torch.stack([plan[0] for plan in plans]).to(device)
-        coefficients = torch.stack([plan[1] for plan in plans], dim=1).to(device)
+        keys = [(state.seed, state.epoch + 1) for state in self.states.values()]
+        degrees = self.recipe.rotation_degrees
+        plans = {key: epoch_plan(*key, num_images, degrees) for key in dict.fromkeys(keys)}
+        order = torch.stack([plans[key][0] for key in keys]).to(device)
+        coefficients = torch.stack([plans[key][1] for key in keys], dim=1).to(device)
         rates = [self.recipe.learning_rate_at(state.epoch + 1) for state in self.states.values()]
         self.learning_rate.copy_(_column(rates, device))
         if not hasattr(self, "order"):
@@ -209,7 +208,7 @@ class Shard:
             state.parameters = self.parameters.detach()[position].clone()
             state.momentum = self.momentum[position].clone()
             state.statistics = self.stack.statistics[position].clone()
-            state.sums = self.sums[position].to("cpu", torch.float64)
+            state.sums = self.sums[position].cpu().double()
             state.step = step
             state.seconds += seconds
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from core.config import Recipe, Variant, variant_to_dict
-from core.data.datasets import get_dataset, load_split
-from core.device import DeviceChoice
+from core.data.datasets import DatasetInfo, Split, get_dataset, load_split
+from core.device import DeviceChoice, is_out_of_memory
 from core.errors import NormLabError, RunError, UsageError
 from core.model.inference import predict_logits
 from core.model.stack import num_parameters
@@ -37,10 +37,32 @@ class Progress:
     final: dict | None = None
 
 
-def load_training_data(dataset: str, root: Path, device: torch.device) -> TrainingData:
-    """Both splits of `dataset` on `device`; `DataError` names a missing or damaged file."""
-    info = get_dataset(dataset)
+def describe_failure(error: Exception, choice: DeviceChoice, num_runs: int) -> str:
+    """One line for what ended the training of `num_runs` runs."""
+    if is_out_of_memory(error):
+        return (
+            f"out of memory on {choice.name} with {num_runs} runs at once. "
+            "Train fewer variants or seeds at a time, or take --device cpu."
+        )
+    if isinstance(error, NormLabError):
+        return str(error)
+    return f"torch failed on {choice.name}: {str(error).splitlines()[0]}"
+
+
+def load_training_data(dataset: str, root: Path, choice: DeviceChoice) -> TrainingData:
+    """Both splits of `dataset` on the device.
+
+    Raises `DataError` for a missing or damaged file, `RunError` where memory does not suffice.
+    """
+    info, device = get_dataset(dataset), choice.device
     train, test = (load_split(dataset, root, split) for split in ("train", "test"))
+    try:
+        return _place(train, test, info, device)
+    except RuntimeError as error:
+        raise RunError(describe_failure(error, choice, 1)) from error
+
+
+def _place(train: Split, test: Split, info: DatasetInfo, device: torch.device) -> TrainingData:
     return TrainingData(
         train_images=_to_device(train.images, device),
         train_targets=_to_device(train.targets, device),
@@ -92,8 +114,8 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Trains to the end or until `stop`; yields an epoch at a time.
 
-        Raises `RunError` if a folder cannot be written, memory runs out, or every run diverged;
-        each run that is not done then says why in its folder.
+        Raises `RunError` if a folder cannot be written, memory runs out or torch fails; each run
+        that is not done then says why in its folder.
         """
         for replica, state in enumerate(self.engine.states):
             if state.is_done:
@@ -101,12 +123,10 @@ class Trainer:
         try:
             for record in self.engine.fit():
                 yield from self._handle(record.replica, record.metrics)
-        except torch.OutOfMemoryError as error:
-            self._fail_open_runs(reason := self._describe_memory())
+        except (NormLabError, RuntimeError) as error:
+            reason = describe_failure(error, self.choice, len(self.writers))
+            self._fail_open_runs(reason)
             raise RunError(reason) from error
-        except NormLabError as error:
-            self._fail_open_runs(str(error))
-            raise
         for writer, state in zip(self.writers, self.engine.states, strict=True):
             if not state.is_done:
                 writer.stopped(state)
@@ -131,12 +151,6 @@ class Trainer:
         logits = predict_logits(network, data.test_images.cpu(), data.mean, data.std)
         return writer.finish(network, logits, data.test_targets.cpu())
 
-    def _describe_memory(self) -> str:
-        return (
-            f"out of memory on {self.choice.name} with {len(self.writers)} runs at once. "
-            "Train fewer variants or seeds at a time, or take --device cpu."
-        )
-
     def _fail_open_runs(self, reason: str) -> None:
         for writer, state in zip(self.writers, self.engine.states, strict=True):
             if not state.is_done:
@@ -158,7 +172,7 @@ def start_runs(
     the folder or one of the runs is not as it must be, and then nothing has changed.
     """
     check_startable(specs, dataset, runs_dir)
-    data = load_training_data(dataset, data_dir, choice.device)
+    data = load_training_data(dataset, data_dir, choice)
     writers = [
         stack.enter_context(RunWriter(runs_dir, dataset, variant, seed)) for variant, seed in specs
     ]
@@ -187,7 +201,7 @@ def resume_runs(
     """
     variants = [check_resumable(run) for run in runs]
     first = runs[0].info
-    data = load_training_data(first["dataset"], data_dir, choice.device)
+    data = load_training_data(first["dataset"], data_dir, choice)
     writers, states = [], []
     for run, variant in zip(runs, variants, strict=True):
         writer = stack.enter_context(RunWriter(runs_dir, run.dataset, variant, run.seed))
