@@ -84,9 +84,10 @@ def who_fails_where(view: View) -> None:
         return
     several = any(len(runs) > 1 for runs in view.runs.values())
     everywhere = int((table["variants"] == len(view.runs)).sum())
+    any_seed = " in any seed" if several else ""
     st.write(
-        f"{len(table)} test images fail in at least one of {len(view.runs)} variants, "
-        f"{everywhere} in every one" + (" in at least one seed." if several else ".")
+        f"{len(table)} test images fail in at least one of {len(view.runs)} variants{any_seed}; "
+        f"{everywhere} fail in every variant{' in at least one seed' if several else ''}."
     )
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -126,7 +127,7 @@ def _overlap(view: View) -> None:
         "same failures, 0 none in common."
         + (
             " Means over runs of different seeds; the diagonal compares seeds of one variant, "
-            "so it says how much is chance."
+            "which is the yardstick for two variants."
             if several
             else ""
         )
