@@ -21,8 +21,9 @@ from core.training.trainer import Trainer, start_runs
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CPU = DeviceChoice("cpu", "Test processor", "the only one")
-NUM_TRAIN, NUM_TEST = 150, 40
-"""With batches of 64: two whole ones and a smaller one of 22."""
+NUM_TRAIN, NUM_TEST = 86, 40
+RECIPE = Recipe(batch_size=32, step_size=1)
+"""Three steps an epoch, the last with 22 images; the learning rate falls after each epoch."""
 
 
 @functools.cache
@@ -42,11 +43,11 @@ def shortened(key: str, epochs: int = 1) -> Variant:
 
 
 def start_tiny(
-    stack: ExitStack, root: Path, *specs: tuple[str, int, int], recipe: Recipe | None = None
+    stack: ExitStack, root: Path, *specs: tuple[str, int, int], recipe: Recipe = RECIPE
 ) -> Trainer:
     """A trainer on tiny data for new runs of these (variant key, seed, epochs)."""
     pairs = [(shortened(key, epochs), seed) for key, seed, epochs in specs]
-    trainer = start_runs(stack, pairs, "digits", root, Path(), CPU, recipe or Recipe())
+    trainer = start_runs(stack, pairs, "digits", root, Path(), CPU, recipe)
     return use_tiny_data(trainer)
 
 
