@@ -1,0 +1,70 @@
+"""What the README says must be so: its figures, its commands, its files."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from core.config import VARIANTS
+from core.published import SUMMARY
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def results() -> dict[str, list[str]]:
+    """The rows of the results table by the variant's key."""
+    section = README.split("## Results")[1].split("\n## ")[0]
+    rows = [
+        line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")
+    ]
+    return {row[0].strip("`"): row[1:] for row in rows}
+
+
+def shipped(key: str) -> list[dict]:
+    """The final figures of a variant's shipped MNIST runs, by seed."""
+    paths = sorted(
+        (ROOT / "checkpoints" / "mnist" / key).glob("seed-*/manifest.json"),
+        key=lambda path: int(path.parent.name.removeprefix("seed-")),
+    )
+    return [json.loads(path.read_text())["final"] for path in paths]
+
+
+@pytest.mark.parametrize("key", VARIANTS)
+def test_results_are_those_of_the_shipped_runs(key):
+    accuracy, errors, loss, published = results()[key]
+    runs = shipped(key)
+    assert errors == ", ".join(str(run["errors"]) for run in runs)
+    mean_accuracy = sum(run["test_accuracy_percent"] for run in runs) / len(runs)
+    mean_loss = sum(run["test_loss"] for run in runs) / len(runs)
+    assert (accuracy, loss) == (f"{mean_accuracy:.2f}", f"{mean_loss:.4f}")
+    assert published == f"{SUMMARY[key].last_accuracy_percent:.2f}"
+
+
+def test_the_two_commands_use_the_files_that_exist():
+    commands = re.findall(r"<!-- (\w+) command -->\n```\n(.+)\n```", README)
+    assert [name for name, _ in commands] == ["app", "test"]
+    for _, command in commands:
+        for name in re.findall(r"[\w-]+\.(?:txt|py)\b", command):
+            assert (ROOT / name).is_file()
+
+
+def test_the_file_tree_names_what_is_there():
+    tree = README.split("## Files")[1].split("```")[1]
+    names = [line.split()[0] for line in tree.strip().splitlines()]
+    made_later = {"runs/"}
+    missing = [name for name in names if not (ROOT / name).exists() and name not in made_later]
+    assert missing == []
+    top_level = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."}
+    described = {name.split("/")[0] for name in names}
+    assert top_level - described - {"data"} == set()
+
+
+def test_every_command_of_the_table_exists():
+    from core.__main__ import app
+
+    known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert set(re.findall(r"^\| `python -m core (\w+)", README, re.MULTILINE)) == known
