@@ -19,8 +19,8 @@ def capture(
     which are given back unchanged whatever happens.
     """
     saved = [tensor.detach().clone() for tensor in state]
-    graph = torch.cuda.CUDAGraph()
     try:
+        graph = torch.cuda.CUDAGraph()
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -32,8 +32,8 @@ def capture(
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        reason = f"step not captured as a CUDA graph: {str(error).splitlines()[0]}"
-        return step, reason
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        return step, f"step not captured as a CUDA graph: {why}"
     finally:
         with torch.no_grad():
             for tensor, value in zip(state, saved, strict=True):
