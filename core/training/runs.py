@@ -9,6 +9,7 @@ that is damaged is listed as damaged, with the reason; it never fails the list.
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ import safetensors
 import safetensors.numpy
 from filelock import FileLock, Timeout
 
-from core.config import VARIANTS, Variant, variant_from_dict
+from core.config import NUM_CLASSES, VARIANTS, Recipe, Variant, variant_from_dict
 from core.errors import NormLabError, RunError
 from core.training.storage import parse_json, read_bytes, read_json, sha256
 
@@ -49,6 +50,7 @@ METRIC_COLUMNS = (
     "seconds",
     "learning_rate",
 )
+FINAL_FIELDS = ("test_accuracy_percent", "test_loss", "errors", "num_images", "train_seconds")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Run:
 
     `name` is its path below the root, such as "mnist/gn/seed-1". `variant` is None and `info` empty
     where the folder is too damaged to say. `final` holds the last epoch's figures of a run that is
-    done: `test_accuracy_percent`, `test_loss`, `errors`, `num_images`, `train_seconds`.
+    done: `FINAL_FIELDS`.
     `digest` changes whenever the committed files do, and is what caches are keyed by.
     """
 
@@ -139,8 +141,10 @@ def read_run(path: Path, root: Path) -> Run:
         details = _read_progress(path, variant)
     except NormLabError as error:
         return Run(**base, state="damaged", reason=str(error))
-    except OSError as error:
-        return Run(**base, state="damaged", reason=f"cannot be read: {error.strerror}")
+    except (OSError, RuntimeError) as error:
+        # A link to itself is an OSError or a RuntimeError, depending on the version of Python.
+        why = getattr(error, "strerror", None) or "it is a link to itself"
+        return Run(**base, state="damaged", reason=f"cannot be read: {why}")
     return Run(**base, variant=variant, info=info, **details)
 
 
@@ -149,6 +153,7 @@ def _read_variant(info: dict, path: Path) -> Variant:
         raise RunError(f"run.json has format {info.get('format')!r}; this version reads {FORMAT}")
     try:
         variant = variant_from_dict(info["variant"])
+        Recipe(**info["recipe"])
         said = (info["dataset"], variant.key, f"seed-{info['seed']}")
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"run.json lacks or misspells a field: {error}") from error
@@ -198,6 +203,10 @@ def read_manifest(path: Path) -> dict:
     files, final = manifest.get("files"), manifest.get("final")
     if not isinstance(files, dict) or not isinstance(final, dict):
         raise RunError("manifest.json lacks its files or its final figures")
+    for name in FINAL_FIELDS:
+        value = final.get(name)
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise RunError(f"manifest.json says {name} is {value!r}, which is no figure")
     for name, max_bytes in COMMITTED_FILES.items():
         content = read_bytes(path / name, max_bytes)
         if sha256(content) != files.get(name):
@@ -243,15 +252,21 @@ def read_predictions(path: Path) -> Predictions:
         predicted = tensors["predicted"].astype(np.int64)
         targets = predicted.copy()
         targets[tensors["failed_index"]] = tensors["failed_target"]
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, ValueError) as error:
         raise RunError(f"test_logits.safetensors lacks or misplaces {error}") from error
+    classes = np.concatenate([predicted, targets])
+    if logits.shape != (len(targets), NUM_CLASSES) or not np.isfinite(logits).all():
+        raise RunError("test_logits.safetensors does not hold ten finite logits per image")
+    if ((classes < 0) | (classes >= NUM_CLASSES)).any():
+        raise RunError(f"test_logits.safetensors holds classes other than 0 to {NUM_CLASSES - 1}")
     return Predictions(logits, predicted, targets)
 
 
 def find_run(name: str, root: Path) -> Run:
     """The run called `name`, below `root` or among the shipped ones; else `RunError`."""
+    parts = Path(name).parts
+    is_name = len(parts) == 3 and ".." not in parts and not Path(name).is_absolute()
     for folder in (root, SHIPPED_DIR):
-        path = folder / name
-        if len(Path(name).parts) == 3 and ".." not in name and (path / "run.json").exists():
-            return read_run(path, folder)
+        if is_name and (folder / name / "run.json").exists():
+            return read_run(folder / name, folder)
     raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/: see `python -m core runs`.")
