@@ -26,10 +26,8 @@ def write_resume_point(folder: Path, state: ReplicaState, metrics: list[dict]) -
     """Saves `state` and the metrics of its whole epochs; removes all but the newest two."""
     tensors = state.tensors()
     fields = {name: getattr(state, name) for name in (*PROGRESS_FIELDS, "seed")}
-    metadata = {
-        "state": json.dumps({**fields, "variant": state.variant.key, "metrics": metrics}),
-        "sha256": _digest(tensors),
-    }
+    progress = json.dumps({**fields, "variant": state.variant.key, "metrics": metrics})
+    metadata = {"state": progress, "sha256": _digest(tensors, progress)}
     name = f"resume-{state.epoch:04d}-{state.step:06d}.safetensors"
     write_atomic(folder / name, safetensors.torch.save(tensors, metadata))
     for old in _resume_files(folder)[KEPT:]:
@@ -63,12 +61,13 @@ def _read(path: Path, variant: Variant, seed: int) -> tuple[ReplicaState, list[d
     tensors = safetensors.torch.load(content)
     reference = new_state(variant, seed)
     for name in TENSOR_NAMES:
-        if name not in tensors or tensors[name].shape != getattr(reference, name).shape:
+        found, expected = tensors.get(name), getattr(reference, name)
+        if found is None or (found.shape, found.dtype) != (expected.shape, expected.dtype):
             raise RunError(f"{path.name} lacks {name}")
     try:
         saved = json.loads(metadata["state"])
         fits = (saved["variant"], saved["seed"]) == (variant.key, seed)
-        if not fits or metadata["sha256"] != _digest(tensors):
+        if not fits or metadata["sha256"] != _digest(tensors, metadata["state"]):
             raise RunError(f"{path.name} is damaged or belongs to another run")
         for name in PROGRESS_FIELDS:
             setattr(reference, name, saved[name])
@@ -79,5 +78,7 @@ def _read(path: Path, variant: Variant, seed: int) -> tuple[ReplicaState, list[d
         raise RunError(f"{path.name} has damaged metadata") from error
 
 
-def _digest(tensors: dict[str, torch.Tensor]) -> str:
-    return sha256(b"".join(tensors[name].numpy().tobytes() for name in TENSOR_NAMES))
+def _digest(tensors: dict[str, torch.Tensor], progress: str) -> str:
+    """Of everything that is gone on from: a flipped bit in a number of `progress` counts too."""
+    parts = [tensors[name].numpy().tobytes() for name in TENSOR_NAMES]
+    return sha256(b"".join([*parts, progress.encode()]))
