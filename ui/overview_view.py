@@ -88,7 +88,7 @@ def side_by_side(variants: pd.DataFrame) -> None:
     st.table(table.fillna("–"), alt="Figures of the variants, one column each")
     notes = [
         "Means over the seeds, always of the last epoch." if several else "Always the last epoch.",
-        "Training time is the network's share of the stack in which it was trained.",
+        "Training time is by the clock, while other networks were trained on the same device.",
         f"Published: {SOURCE}, one network each."
         if "Published accuracy (%)" in table.index
         else "",
