@@ -94,7 +94,7 @@ def resume(
 ) -> None:
     """Go on with unfinished runs; without a name, with all in the folder."""
     if names:
-        runs = [find_run(name, runs_dir) for name in names]
+        runs = [find_run(name, runs_dir) for name in dict.fromkeys(names)]
     else:
         runs = [run for run in list_runs(runs_dir) if run.state in RESUMABLE_STATES]
     if not runs:

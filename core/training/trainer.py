@@ -46,7 +46,7 @@ def describe_failure(error: Exception, choice: DeviceChoice, num_runs: int) -> s
         )
     if isinstance(error, NormLabError):
         return str(error)
-    return f"torch failed on {choice.name}: {str(error).splitlines()[0]}"
+    return f"torch failed on {choice.name}: {(str(error) or repr(error)).splitlines()[0]}"
 
 
 def load_training_data(dataset: str, root: Path, choice: DeviceChoice) -> TrainingData:
@@ -117,10 +117,10 @@ class Trainer:
         Raises `RunError` if a folder cannot be written, memory runs out or torch fails; each run
         that is not done then says why in its folder.
         """
-        for replica, state in enumerate(self.engine.states):
-            if state.is_done:
-                yield self._progress(replica, self.writers[replica].metrics[-1])
         try:
+            for replica, state in enumerate(self.engine.states):
+                if state.is_done:
+                    yield self._progress(replica, self.writers[replica].metrics[-1])
             for record in self.engine.fit():
                 yield from self._handle(record.replica, record.metrics)
         except (NormLabError, RuntimeError) as error:
@@ -153,7 +153,7 @@ class Trainer:
 
     def _fail_open_runs(self, reason: str) -> None:
         for writer, state in zip(self.writers, self.engine.states, strict=True):
-            if not state.is_done:
+            if not (writer.committed or state.diverged):
                 writer.failed(reason)
 
 
@@ -202,11 +202,15 @@ def resume_runs(
     variants = [check_resumable(run) for run in runs]
     first = runs[0].info
     data = load_training_data(first["dataset"], data_dir, choice)
-    writers, states = [], []
-    for run, variant in zip(runs, variants, strict=True):
-        writer = stack.enter_context(RunWriter(runs_dir, run.dataset, variant, run.seed))
-        states.append(writer.resume(variant, run.seed))
-        writers.append(writer)
+    # All locks first, so that nothing has changed if one of them is taken.
+    writers = [
+        stack.enter_context(RunWriter(runs_dir, run.dataset, variant, run.seed))
+        for run, variant in zip(runs, variants, strict=True)
+    ]
+    states = [
+        writer.resume(variant, run.seed)
+        for writer, run, variant in zip(writers, runs, variants, strict=True)
+    ]
     return Trainer(writers, states, data, Recipe(**first["recipe"]), choice)
 
 

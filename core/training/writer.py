@@ -35,6 +35,7 @@ class RunWriter:
         self.path = run_path(root, dataset, variant.key, seed)
         self.name = self.path.relative_to(root).as_posix()
         self.metrics: list[dict] = []
+        self.committed = False
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.path / "lock")
@@ -64,7 +65,12 @@ class RunWriter:
         write_atomic(self.path / "run.json", to_json({"format": FORMAT, **info}))
 
     def resume(self, variant: Variant, seed: int) -> ReplicaState:
-        """The state to go on from; the metrics are cut back to what it has seen."""
+        """The state to go on from; the metrics are cut back to what it has seen.
+
+        `UsageError` if another process has finished the run since it was looked at.
+        """
+        if (self.path / "manifest.json").exists():
+            raise UsageError(describe_existing(self.path, self.root))
         state, self.metrics = read_resume_point(self.path, variant, seed)
         lines = "".join(json.dumps(record) + "\n" for record in self.metrics)
         write_atomic(self.path / "metrics.jsonl", lines.encode())
@@ -112,6 +118,7 @@ class RunWriter:
         files = {name: sha256((self.path / name).read_bytes()) for name in COMMITTED_FILES}
         manifest = {"files": files, "final": final, "probe_logits": probe_logits(network)}
         write_atomic(self.path / "manifest.json", to_json(manifest))
+        self.committed = True
         remove_resume_points(self.path)
         (self.path / "status.json").unlink(missing_ok=True)
         return final
@@ -140,6 +147,8 @@ def describe_existing(path: Path, root: Path) -> str:
             f"{run.name} is already trained ({run.epochs} epochs). Choose another --seeds or "
             "--runs-dir, or delete the folder."
         )
+    if run.state == "damaged":
+        return f"{run.name} exists and is damaged ({run.reason}): delete the folder to train it."
     return (
         f"{run.name} exists and is {run.state} after epoch {run.epoch}. Go on with "
         f"`python -m core resume {run.name}`, or delete the folder."
@@ -149,8 +158,11 @@ def describe_existing(path: Path, root: Path) -> str:
 def check_writable(root: Path) -> None:
     """`UsageError` unless folders can be made in `root`, or in its nearest existing parent."""
     folder = root
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+    try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+    except OSError as error:
+        raise UsageError(str(cannot_write(root, error))) from error
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder: choose another with --runs-dir.")
     if not os.access(folder, os.W_OK | os.X_OK):
