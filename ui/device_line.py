@@ -6,6 +6,7 @@ process of low priority and the web server never imports torch for it.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -35,6 +36,7 @@ class DeviceQuestion:
             stdout=self._output,
             stderr=subprocess.DEVNULL,
         )
+        atexit.register(self._process.kill)  # does nothing once it has answered
         if hasattr(os, "setpriority"):
             os.setpriority(os.PRIO_PROCESS, self._process.pid, 19)
 
