@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from core.config import VARIANTS, Recipe, Variant
@@ -43,25 +44,21 @@ def shortened(key: str, epochs: int = 1) -> Variant:
 
 
 def start_tiny(
-    stack: ExitStack, root: Path, *specs: tuple[str, int, int], recipe: Recipe = RECIPE
+    stack: ExitStack, root: Path, *specs: tuple[str, int, int], dataset: str = "digits"
 ) -> Trainer:
-    """A trainer on tiny data for new runs of these (variant key, seed, epochs)."""
+    """A trainer for new runs of these (variant key, seed, epochs), on `tiny_data` whatever
+    `dataset` says.
+    """
     pairs = [(shortened(key, epochs), seed) for key, seed, epochs in specs]
-    trainer = start_runs(stack, pairs, "digits", root, Path(), CPU, recipe)
-    return use_tiny_data(trainer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.training.trainer.load_training_data", lambda *args: tiny_data())
+        return start_runs(stack, pairs, dataset, root, Path(), CPU, RECIPE)
 
 
-def use_tiny_data(trainer: Trainer) -> Trainer:
-    """The same trainer, made small."""
-    trainer.data = trainer.engine.data = tiny_data()
-    trainer.num_batches = trainer.data.num_batches(trainer.engine.recipe.batch_size)
-    return trainer
-
-
-def train_tiny(root: Path, *specs: tuple[str, int, int]) -> list[Path]:
+def train_tiny(root: Path, *specs: tuple[str, int, int], dataset: str = "digits") -> list[Path]:
     """Trains runs to the end; their folders."""
     with ExitStack() as stack:
-        trainer = start_tiny(stack, root, *specs)
+        trainer = start_tiny(stack, root, *specs, dataset=dataset)
         for _ in trainer.run():
             pass
         return [writer.path for writer in trainer.writers]

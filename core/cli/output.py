@@ -35,7 +35,7 @@ PIPE_WIDTH = 150
 
 
 def one_line_errors(command: Callable) -> Callable:
-    """Turns a `NormLabError` into one line on standard error and its exit status."""
+    """Turns an error that a user can meet into one line on standard error and an exit status."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -44,6 +44,11 @@ def one_line_errors(command: Callable) -> Callable:
         except NormLabError as error:
             sys.stderr.write(f"normlab: {error}\n")
             raise typer.Exit(error.exit_status) from error
+        except BrokenPipeError:
+            raise  # typer ends quietly where nobody reads on, as behind `| head`
+        except OSError as error:
+            sys.stderr.write(f"normlab: {error.filename or 'the system'}: {error.strerror}\n")
+            raise typer.Exit(1) from error
 
     return wrapped
 

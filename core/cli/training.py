@@ -93,6 +93,7 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Go on with unfinished runs; without a name, with all in the folder."""
+    choice = select_device(device)
     if names:
         runs = [find_run(name, runs_dir) for name in dict.fromkeys(names)]
     else:
@@ -101,7 +102,6 @@ def resume(
         _say(f"Nothing in {runs_dir} is unfinished.")
     for run in runs:
         check_resumable(run)
-    choice = select_device(device)
     for group in _same_setting(runs):
         with ExitStack() as stack:
             _watch(resume_runs(stack, group, runs_dir, find_data_dir(data_dir), choice))

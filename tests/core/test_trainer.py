@@ -43,9 +43,7 @@ def small(monkeypatch):
 def reference(tmp_path_factory):
     """Name → (weights' checksum, metrics) of the three runs, never interrupted."""
     root = tmp_path_factory.mktemp("reference")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, "load_training_data", lambda *args: tiny_data())
-        paths = train_tiny(root, *SPECS)
+    paths = train_tiny(root, *SPECS)
     return {path.relative_to(root).as_posix(): summary(path) for path in paths}
 
 

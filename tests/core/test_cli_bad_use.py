@@ -1,0 +1,185 @@
+"""Bad use gets one clear line and changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from core.__main__ import app
+from core.cli import training
+from core.config import VARIANTS
+from core.data.datasets import DATASETS
+from core.training import trainer as trainer_module
+from core.training import writer as writer_module
+from tests.training_helpers import tiny_data, train_tiny
+
+DIGITS = ("--dataset", "digits")
+KNOWN = tuple(VARIANTS)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder of two finished runs: digits/gn/seed-1, and one that says it is of MNIST."""
+    root = tmp_path_factory.mktemp("trained")
+    for dataset in ("digits", "mnist"):
+        train_tiny(root, ("gn", 1, 1), dataset=dataset)
+    return root
+
+
+@pytest.fixture
+def runs_dir(home, trained) -> Path:
+    """A copy of it that may be spoiled."""
+    shutil.copytree(trained, home / "runs")
+    return home / "runs"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    """An empty folder to work in; nothing may be downloaded and nothing trained."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("NORMLAB_DATA", "NORMLAB_DEVICE"):
+        monkeypatch.delenv(name, raising=False)
+    for module in ("core.training.runs", "core.cli.reports", "core.cli.doctor"):
+        monkeypatch.setattr(f"{module}.SHIPPED_DIR", tmp_path / "checkpoints")
+    monkeypatch.setattr(training, "download_dataset", lambda *a: pytest.fail("downloaded"))
+    monkeypatch.setattr(trainer_module, "load_training_data", lambda *a: tiny_data())
+    monkeypatch.setattr(trainer_module.Engine, "fit", lambda self: pytest.fail("trained"))
+    return tmp_path
+
+
+def snapshot(root: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
+
+
+def refuse(home: Path, *arguments: object, status: int = 2) -> str:
+    """Runs a command that must be refused in one line, with nothing changed; that line."""
+    before = snapshot(home)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == status, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("normlab: ") and len(line) < 500
+    assert snapshot(home) == before
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "bn", *DIGITS), ("variant 'bn'", *KNOWN)),
+        (("train", "gn", "GN", *DIGITS), ("variant 'GN'", *KNOWN)),
+        (("train", "../gn", *DIGITS), ("variant '../gn'", *KNOWN)),
+        (("train", *DIGITS), ("--all", *KNOWN)),
+        (("train", "gn", "--all", *DIGITS), ("--all", "one of the two")),
+        (("train", "gn", "--dataset", "cifar"), ("data set 'cifar'", *DATASETS)),
+        (("train", "gn", "--dataset", ""), ("data set ''", *DATASETS)),
+        (("train", "gn", "--device", "tpu", *DIGITS), ("device 'tpu'", "cuda", "cpu")),
+        (("train", "gn", "--epochs", "0", *DIGITS), ("epochs is 0", "1 to 1000")),
+        (("train", "gn", "--epochs", "-3", *DIGITS), ("epochs is -3", "1 to 1000")),
+        (("train", "gn", "--epochs", "1000000000", *DIGITS), ("epochs is 1000000000",)),
+        (("train", "gn", "--seeds", "-1", *DIGITS), ("'-1'", "1-10")),
+        (("train", "gn", "--seeds", "", *DIGITS), ("''", "1-10")),
+        (("train", "gn", "--seeds", "one", *DIGITS), ("'one'", "1-10")),
+        (("train", "gn", "--seeds", "nan", *DIGITS), ("'nan'", "1-10")),
+        (("train", "gn", "--seeds", "9" * 5_000, *DIGITS), ("999", "1-10")),
+        (("train", "gn", "--seeds", "1-5000", *DIGITS), ("'1-5000'", "at most")),
+        (("summary", "bn"), ("variant 'bn'", *KNOWN)),
+        (("evaluate", "--dataset", "cifar"), ("data set 'cifar'", *DATASETS)),
+        (("evaluate", *DIGITS, "--device", "tpu"), ("device 'tpu'",)),
+        (("resume", "--device", "tpu"), ("device 'tpu'",)),
+    ],
+    ids=lambda value: " ".join(value)[:40],
+)
+def test_wrong_use_is_refused_by_name(home, arguments, words):
+    line = refuse(home, *arguments)
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize("command", [("train", "gn", *DIGITS), ("evaluate", *DIGITS)])
+def test_a_device_that_is_not_there(home, command, monkeypatch):
+    monkeypatch.setattr("core.device.is_available", lambda kind: kind == "cpu")
+    assert "CUDA was asked for (--device)" in refuse(home, *command, "--device", "cuda")
+    monkeypatch.setenv("NORMLAB_DEVICE", "mps")
+    assert "MPS was asked for (NORMLAB_DEVICE)" in refuse(home, *command)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("evaluate", *DIGITS), ("No shipped run of digits",)),
+        (("evaluate", "digits/gn/seed-1", *DIGITS), ("'digits/gn/seed-1'", "runs")),
+        (("resume", "digits/gn/seed-1"), ("'digits/gn/seed-1'", "runs")),
+        (("resume", "/etc/passwd"), ("'/etc/passwd'", "runs")),
+        (("resume", "../../x"), ("'../../x'", "runs")),
+    ],
+    ids=lambda value: " ".join(value)[:40],
+)
+def test_a_run_that_is_not_there_is_a_failure(home, arguments, words):
+    line = refuse(home, *arguments, status=1)
+    assert all(word in line for word in words), line
+
+
+def test_a_runs_folder_that_cannot_be_written(home, monkeypatch):
+    (home / "file").touch()
+    command = ("train", "gn", *DIGITS, "--runs-dir")
+    for folder in ("file", "file/below"):
+        assert "file is not a folder: choose another with --runs-dir" in refuse(
+            home, *command, folder
+        )
+    assert "File name too long" in refuse(home, *command, "x" * 300)
+    monkeypatch.setattr(writer_module.os, "access", lambda *args: False)
+    assert "cannot be written: choose another" in refuse(home, *command, "new/runs")
+
+
+def test_other_errors_of_the_system_are_one_line_too(home):
+    assert "File name too long" in refuse(home, "runs", "--runs-dir", "x" * 300, status=1)
+    assert "File name too long" in refuse(home, "resume", "--runs-dir", "x" * 300, status=1)
+
+
+def test_a_run_that_exists_is_not_trained_again(home, runs_dir):
+    path = runs_dir / "digits/gn/seed-1"
+    command = ("train", "ln", "gn", "--seeds", "1,2", *DIGITS)
+    assert "digits/gn/seed-1 is already trained (1 epochs)" in refuse(home, *command)
+    (path / "manifest.json").unlink()
+    line = refuse(home, *command)
+    assert "interrupted" in line and "python -m core resume digits/gn/seed-1" in line
+    (path / "run.json").write_text("{}")
+    line = refuse(home, *command)
+    assert "damaged" in line and "delete the folder" in line
+    assert "is damaged" in refuse(home, "resume", "digits/gn/seed-1")
+
+
+def test_data_that_are_missing_or_damaged_are_named(home, runs_dir, write_dataset):
+    command = ("evaluate", "mnist/gn/seed-1")
+    assert "data/MNIST/raw/t10k-images-idx3-ubyte" in refuse(home, *command, status=1)
+    files = write_dataset("mnist", home / "elsewhere")
+    damaged = next(path for path in files if "t10k-images" in path.name)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    line = refuse(home, *command, "--data-dir", home / "elsewhere", status=1)
+    assert str(damaged) in line and "--dataset mnist" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("train", "gn", "--epochs", "ten"), "--epochs"),
+        (("train", "gn", "--epochs", "nan"), "--epochs"),
+        (("train", "gn", "--learning-rate", "nan"), "--learning-rate"),
+        (("trian", "gn"), "trian"),
+        (("summary",), "variant"),
+    ],
+    ids=lambda value: " ".join(value)[:40],
+)
+def test_what_the_parser_refuses_is_named_in_its_last_line(home, arguments, named):
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 2 and result.stdout == ""
+    assert named in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr and not list(home.iterdir())
+
+
+def test_every_command_reports_through_one_place():
+    commands = [command.callback for command in app.registered_commands]
+    assert len(commands) == 7 and all(hasattr(command, "__wrapped__") for command in commands)
