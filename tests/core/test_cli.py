@@ -345,7 +345,7 @@ def terminate(process, root: Path) -> dict:
 
 def kill(process, root: Path) -> dict:
     """Kills a trainer at a random moment; the run as a listing shows it."""
-    time.sleep(random.uniform(0, 0.3))
+    time.sleep(random.uniform(0, 0.2))
     process.kill()
     process.communicate(timeout=60)
     (run,) = list_runs(root)
