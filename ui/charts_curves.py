@@ -31,7 +31,8 @@ def curves_chart(curves: Curves, *, log: bool = False, singles: bool = False) ->
     """
     picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
     layers = _curve_layers(curves, _y(curves, log), singles=singles, picked=picked)
-    layers[0] = layers[0].add_params(picked)
+    zoom = alt.selection_interval(name="zoom", bind="scales")
+    layers[0] = layers[0].add_params(picked, zoom)
     rule = _reading_rule(curves, list(dict.fromkeys(curves.lines["variant"])))
     return alt.LayerChart(layer=[*layers, rule]).properties(height=HEIGHT, padding=PADDING)
 
@@ -115,7 +116,6 @@ def _reading_rule(curves: Curves, variants: Sequence[str]) -> alt.Chart:
         clear="pointerout",
         empty=False,
     )
-    zoom = alt.selection_interval(name="zoom", bind="scales")
     names = [name for name in frame.columns if name != "epoch"]
     return (
         alt.Chart(frame)
@@ -128,7 +128,7 @@ def _reading_rule(curves: Curves, variants: Sequence[str]) -> alt.Chart:
                 *(alt.Tooltip(f"{name}:Q", format=".4~f") for name in names),
             ],
         )
-        .add_params(pointed, zoom)
+        .add_params(pointed)
     )
 
 
