@@ -337,7 +337,7 @@ def terminate(process, root: Path) -> dict:
     also = run_cli("resume", RUN, "--runs-dir", root)
     assert also.exit_code == 2 and f"{RUN} is running" in also.stderr
     process.terminate()
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     (run,) = json.loads(stdout)["runs"]
     return run
@@ -347,7 +347,7 @@ def kill(process, root: Path) -> dict:
     """Kills a trainer at a random moment; the run as a listing shows it."""
     time.sleep(random.uniform(0, 0.2))
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     (run,) = list_runs(root)
     return run.to_dict()
 
@@ -355,7 +355,7 @@ def kill(process, root: Path) -> dict:
 def test_processes_that_are_stopped_or_killed_end_up_as_if_they_had_not_been(home):
     ends = {"stopped": terminate, "interrupted": kill}
     processes = {state: start_process(*COMMAND, "--runs-dir", str(home / state)) for state in ends}
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     try:
         while ends:
             time.sleep(0.01)
