@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import typer
 
 from core.cli import doctor, reports, training
@@ -24,5 +27,23 @@ for command in (
 ):
     app.command()(command)
 
+
+def main() -> int:
+    """Runs the command line; a word it does not understand costs one line and status 2."""
+    try:
+        return app(prog_name="python -m core", standalone_mode=False) or 0
+    except typer.TyperException as error:
+        message = error.format_message()
+        helpful = message if "\n" in message else f"normlab: {message.rstrip('.')}. See --help."
+        sys.stderr.write(helpful.rstrip() + "\n")
+        return error.exit_code
+    except BrokenPipeError:
+        # Nobody reads on, as behind `| head`; nor may the flush at exit complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (typer.Abort, KeyboardInterrupt):
+        return 1
+
+
 if __name__ == "__main__":
-    app(prog_name="python -m core")
+    sys.exit(main())

