@@ -18,43 +18,64 @@ import streamlit as st
 
 from ui.resources import REPOSITORY
 
-COMMAND = [sys.executable, "-m", "core", "doctor", "--json"]
+QUESTION = """
+import json
+from core.device import select_device
+from core.errors import NormLabError
+try:
+    answer = select_device().to_dict()
+except NormLabError as error:
+    answer = {"name": "none", "reason": str(error)}
+print(json.dumps(answer))
+"""
+COMMAND = [sys.executable, "-c", QUESTION]
+DELAY_SECONDS = 3.0
+"""Importing torch would take a core from the first page, which can wait less than this line."""
 TIMEOUT_SECONDS = 60
-UNKNOWN = "Device unknown: `python -m core doctor` did not answer."
+UNKNOWN = "Device unknown: `python -m core doctor` says more."
 
 
 class DeviceQuestion:
-    """Asks `python -m core doctor --json` once, without waiting for it."""
+    """Asks `core.device.select_device` once, in another process, without waiting for it."""
 
     def __init__(self) -> None:
-        self._asked_at = time.monotonic()
+        self._made_at = time.monotonic()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the question
-        self._process = subprocess.Popen(
+        self._process: subprocess.Popen | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the answer may still come; asks once the first page has had its time."""
+        elapsed = time.monotonic() - self._made_at
+        if self._process is None:
+            if elapsed < DELAY_SECONDS:
+                return True
+            self._process = self._ask()
+        if self._process.poll() is not None:
+            return False
+        if elapsed < TIMEOUT_SECONDS:
+            return True
+        self._process.kill()
+        return False
+
+    def _ask(self) -> subprocess.Popen:
+        process = subprocess.Popen(
             COMMAND,
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.DEVNULL,
         )
-        atexit.register(self._process.kill)  # does nothing once it has answered
+        atexit.register(process.kill)  # does nothing once it has answered
         if hasattr(os, "setpriority"):
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, 19)
-
-    @property
-    def pending(self) -> bool:
-        """Whether the answer may still come."""
-        if self._process.poll() is not None:
-            return False
-        if time.monotonic() - self._asked_at < TIMEOUT_SECONDS:
-            return True
-        self._process.kill()
-        return False
+            os.setpriority(os.PRIO_PROCESS, process.pid, 19)
+        return process
 
     def answer(self) -> str:
         """The device and the reason in one line; what to do where there is no answer."""
         self._output.seek(0)
         try:
-            device = json.loads(self._output.read())["device"]
+            device = json.loads(self._output.read())
             return f"{device['name']}: {device['reason']}"
         except (ValueError, KeyError, TypeError):
             return UNKNOWN

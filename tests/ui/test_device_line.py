@@ -10,7 +10,12 @@ import pytest
 from ui import device_line
 from ui.device_line import UNKNOWN, DeviceQuestion
 
-ANSWER = '{"device": {"type": "cpu", "name": "Two cores", "reason": "no CUDA"}, "problems": []}'
+ANSWER = '{"type": "cpu", "name": "Two cores", "reason": "no CUDA"}'
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch) -> None:
+    monkeypatch.setattr(device_line, "DELAY_SECONDS", 0)
 
 
 def ask(monkeypatch, code: str) -> DeviceQuestion:
@@ -30,10 +35,26 @@ def test_the_answer_names_device_and_reason(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "code", ["raise SystemExit(1)", "print('{')", "print('[]')", "print('{\"device\": null}')"]
+    "code", ["raise SystemExit(1)", "print('{')", "print('[]')", "print('{}')", "print('null')"]
 )
 def test_no_answer_is_said_in_one_line(monkeypatch, code):
     assert wait(ask(monkeypatch, code)) == UNKNOWN
+
+
+def test_the_real_question_is_answered(monkeypatch):
+    monkeypatch.setenv("NORMLAB_DEVICE", "cpu")
+    assert wait(DeviceQuestion()).endswith("asked for by NORMLAB_DEVICE")
+    monkeypatch.setenv("NORMLAB_DEVICE", "tpu")
+    assert wait(DeviceQuestion()).startswith("none: Unknown device 'tpu' (NORMLAB_DEVICE)")
+
+
+def test_the_first_page_comes_first(monkeypatch):
+    asked = []
+    monkeypatch.setattr(device_line, "DELAY_SECONDS", 60)
+    monkeypatch.setattr(DeviceQuestion, "_ask", lambda self: asked.append(self))
+    question = DeviceQuestion()
+    assert question.pending
+    assert asked == []
 
 
 def test_asking_does_not_wait(monkeypatch):
