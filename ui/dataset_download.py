@@ -73,12 +73,13 @@ def _start(key: str) -> None:
 
 
 def offer(status: DatasetStatus) -> None:
-    """Says that the images of a data set are not here and offers to fetch them."""
+    """Says that the images of a data set are not here or damaged and offers to fetch them."""
     info = get_dataset(status.key)
     download = _downloads().get(status.key)
+    state = "damaged" if status.damaged else "not on this machine"
     with st.container(border=True, key="offer"):
         st.markdown(
-            f":material/image_not_supported: **The {info.label} images are not on this machine**, "
+            f":material/image_not_supported: **The {info.label} images are {state}**, "
             "so failures are shown without pictures. Everything else needs no images."
         )
         if download and not download.finished:

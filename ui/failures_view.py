@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.analysis.metrics import failures, mean_interval, wilson_interval
-from core.data.datasets import DatasetInfo, get_dataset
+from core.data.datasets import DatasetInfo, DatasetStatus, get_dataset
 from core.errors import DataError
 from core.training.runs import Predictions, Run
 from ui import dataset_download, resources, state
@@ -25,13 +25,14 @@ RESET_PAGE: dict[str, Any] = {"on_change": state.put, "args": [PAGE, 1]}
 class View:
     """What the page shows: runs and failures (seed → frame) of each variant.
 
-    `images` (N, 28, 28) uint8, or None where they are not on this machine.
+    `images` (N, 28, 28) uint8, or None where they cannot be read; `status` then says why.
     """
 
     info: DatasetInfo
     runs: dict[str, list[Run]]
     failures: dict[str, dict[int, pd.DataFrame]]
     images: np.ndarray | None
+    status: DatasetStatus
 
     def of_seed(self, seed: int) -> dict[str, pd.DataFrame]:
         """The failures of every variant that has a run of `seed`."""
@@ -61,17 +62,17 @@ def load(selection: state.Selection) -> View:
     """Failures of all chosen runs, and the images if they are here."""
     runs = selection.by_variant
     found = {key: {run.seed: failures_of(run) for run in group} for key, group in runs.items()}
-    return View(get_dataset(selection.dataset), runs, found, _load_images(selection.dataset))
+    return View(get_dataset(selection.dataset), runs, found, *_load_images(selection.dataset))
 
 
-def _load_images(dataset: str) -> np.ndarray | None:
-    if not resources.dataset_status(dataset).present:
-        return None
+def _load_images(dataset: str) -> tuple[np.ndarray | None, DatasetStatus]:
+    status = resources.dataset_status(dataset)
+    if not status.present:
+        return None, status
     try:
-        return resources.test_images(dataset)
-    except DataError as error:
-        st.error(str(error))
-        return None
+        return resources.test_images(dataset), status
+    except DataError as error:  # its checksum is wrong, which only reading all of it can tell
+        return None, replace(status, present=False, reason=str(error), damaged=True)
 
 
 def choose_variant(view: View) -> str:
@@ -136,10 +137,9 @@ def _over_seeds(view: View, key: str) -> list[str]:
 
 
 def offer_images(view: View) -> None:
-    """Offers the download where the pictures are missing."""
-    status = resources.dataset_status(view.info.key)
-    if not status.present:
-        dataset_download.offer(status)
+    """Offers the download where the pictures are missing or damaged."""
+    if view.images is None:
+        dataset_download.offer(view.status)
 
 
 def pick_image(picked: str) -> None:

@@ -62,9 +62,7 @@ def _examine_device(requested: str | None, problems: list[str]) -> dict:
 def _examine_datasets(data_dir: str | None, problems: list[str]) -> list[dict]:
     root = find_data_dir(data_dir)
     statuses = [check_dataset(key, root) for key in DATASETS]
-    for status in statuses:
-        if not status.present and status.path.exists():
-            problems.append(status.reason or f"{status.key} is not complete in {status.path}")
+    problems += [status.reason or status.key for status in statuses if status.damaged]
     return [{"name": s.key, "present": s.present, "path": str(s.path)} for s in statuses]
 
 

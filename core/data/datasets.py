@@ -144,12 +144,17 @@ MNIST_SHA256 = {
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """Whether a data set can be read. `reason` says in one line why not, and what to do."""
+    """Whether a data set can be read. `reason` says in one line why not, and what to do.
+
+    `damaged` if something of it is there but not all of it whole, so that it can only be fetched
+    again; a data set that is simply not here is not damaged.
+    """
 
     key: str
     present: bool
     path: Path
     reason: str | None = None
+    damaged: bool = False
 
 
 class Split(NamedTuple):
@@ -185,14 +190,14 @@ def check_dataset(key: str, root: Path) -> DatasetStatus:
     if [problem for _, problem in problems] == [MISSING] * len(files):
         return DatasetStatus(key, False, path, f"{info.label} is not in {path}: {_cure(key)}")
     file, problem = problems[0]
-    return DatasetStatus(key, False, path, f"{file.path} {problem} {_cure(key)}")
+    return DatasetStatus(key, False, path, f"{file.path} {problem} {_cure(key)}", True)
 
 
 def _check_digits(key: str) -> DatasetStatus:
     try:
         return DatasetStatus(key, True, digits_path())
     except DataError as error:
-        return DatasetStatus(key, False, Path(), str(error))
+        return DatasetStatus(key, False, Path(), str(error), True)
 
 
 def load_split(key: str, root: Path, split: str) -> Split:

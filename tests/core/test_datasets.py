@@ -185,7 +185,16 @@ def test_a_folder_in_place_of_a_file_is_no_file(tmp_path, write_dataset):
     path = next(iter(write_dataset("mnist", tmp_path)))
     path.unlink()
     path.mkdir()
-    assert f"{path} is missing" in check_dataset("mnist", tmp_path).reason
+    status = check_dataset("mnist", tmp_path)
+    assert f"{path} is missing" in status.reason and status.damaged
+
+
+def test_a_data_set_that_is_not_here_is_not_damaged(tmp_path):
+    raw = datasets.raw_folder("mnist", tmp_path)
+    raw.mkdir(parents=True)
+    (raw / ".download.lock").touch()  # as a download that could not connect leaves it
+    status = check_dataset("mnist", tmp_path)
+    assert not status.present and not status.damaged
 
 
 def test_an_unreadable_file_says_why(tmp_path, write_dataset, monkeypatch):

@@ -13,7 +13,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import VARIANTS
+from core.data.datasets import DatasetStatus
+from core.errors import DataError
 from core.training.runs import read_predictions
+from ui import resources
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "failures.py"
 
@@ -169,6 +172,22 @@ def test_without_images_everything_else_is_shown(open_page):
     ]
     assert "<img" not in drawing(page, "tiles") + drawing(page, "who")
     assert tiles(page) and 'class="tiles bare"' in drawing(page, "tiles")
+
+
+def test_damaged_images_are_named_and_can_be_fetched_again(open_page, monkeypatch):
+    cause = "t10k-images-idx3-ubyte is damaged: its SHA-256 is not the expected one."
+
+    def refuse(key: str):
+        raise DataError(cause)
+
+    whole = DatasetStatus("mnist", True, Path("data"))
+    monkeypatch.setattr(resources, "dataset_status", lambda key: whole)
+    monkeypatch.setattr(resources, "test_images", refuse)
+    page = open_page({"mnist": (1,)})
+    assert not page.exception and tiles(page)
+    assert any("images are damaged" in part.value for part in page.markdown)
+    assert cause in [part.value for part in page.caption]
+    assert "Download MNIST" in [button.label for button in page.button]
 
 
 def test_published_figures_stand_beside_mnist_only(open_page):
