@@ -69,7 +69,7 @@ class Curves:
         """Everything drawn as one table: `variant, source, seed, epoch, <quantity's column>`."""
         ours = self.singles.assign(source="ours")
         published = self.published.assign(source="published")
-        frame = pd.concat([ours, published], ignore_index=True)
+        frame = pd.concat([ours, published], ignore_index=True).astype({"seed": "Int64"})
         columns = ["variant", "source", "seed", "epoch", "value"]
         return frame.reindex(columns=columns).rename(columns={"value": self.quantity.column})
 

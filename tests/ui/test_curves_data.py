@@ -74,6 +74,7 @@ def test_table_holds_ours_and_the_published(rows):
     table = accuracy(rows, history(), epochs=(1, 1)).table()
     assert list(table.columns) == ["variant", "source", "seed", "epoch", "test_accuracy_percent"]
     assert table["source"].value_counts().to_dict() == {"ours": 3, "published": 2}
+    assert "gn,ours,1,1," in table.to_csv(index=False)  # a seed is a whole number
 
 
 def test_readout_has_one_row_per_epoch_and_a_column_per_curve(rows):
