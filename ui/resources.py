@@ -1,6 +1,6 @@
 """Cached loading of runs, their metrics and predictions, and test images; torch-free.
 
-Everything is keyed by the run's digest or by the files' times, so a new or changed run shows up on
+Runs are keyed by their digest and listings by the files' times, so a new or changed run shows up on
 the next rerun. What these functions return is shared between sessions: read it, never change it.
 """
 
