@@ -12,7 +12,6 @@ from core.analysis.metrics import score, wilson_interval
 from core.cli.output import (
     RUNS_DIR,
     DataDirOption,
-    DatasetOption,
     DeviceOption,
     JsonOption,
     RunsDirOption,
@@ -24,11 +23,12 @@ from core.config import VARIANTS, Variant, get_variant, variant_to_dict
 from core.data.datasets import data_dir as find_data_dir
 from core.data.datasets import get_dataset, load_split
 from core.device import select_device
-from core.errors import RunError
+from core.errors import RunError, UsageError
 from core.model.summary import Summary, summarize, summary_to_dict
 from core.training.checkpoint import load_network
 from core.training.runs import SHIPPED_DIR, Run, find_run, list_runs
 
+DEFAULT_DATASET = "mnist"
 VARIANT_KEYS = ("key", "norm", "num_groups", "l1_weight", "weight_decay", "epochs")
 
 
@@ -73,23 +73,26 @@ def _format_run(run: Run) -> tuple:
 @one_line_errors
 def evaluate(
     names: Annotated[list[str] | None, typer.Argument(help="Such as mnist/gn/seed-1.")] = None,
-    dataset: DatasetOption = "mnist",
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Default: the one of the runs, else mnist.")
+    ] = None,
     device: DeviceOption = None,
     runs_dir: RunsDirOption = RUNS_DIR,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate runs on a test set; without a name, all shipped runs of the data set."""
-    info = get_dataset(dataset)
+    asked = get_dataset(dataset or DEFAULT_DATASET)
     choice = select_device(device)
-    chosen = _chosen_runs(names, dataset, runs_dir)
-    images, targets = load_split(dataset, find_data_dir(data_dir), "test")
+    chosen = _chosen_runs(names, asked.key, runs_dir)
+    info = asked if dataset else get_dataset(_common_dataset(chosen))
+    images, targets = load_split(info.key, find_data_dir(data_dir), "test")
     rows = []
     for run in chosen:
         logits = evaluate_logits(load_network(run), images, info, choice.device)
         rows.append({**_identify(run), **score(logits, targets)})
     if as_json:
-        print_json({"dataset": dataset, "runs": rows})
+        print_json({"dataset": info.key, "runs": rows})
     else:
         _print_scores(rows)
 
@@ -101,6 +104,13 @@ def _chosen_runs(names: list[str] | None, dataset: str, runs_dir: Path) -> list[
     if not shipped:
         raise RunError(f"No shipped run of {dataset}: train some and name them, see `runs`.")
     return shipped
+
+
+def _common_dataset(chosen: list[Run]) -> str:
+    found = sorted({run.dataset for run in chosen})
+    if len(found) > 1:
+        raise UsageError(f"These runs are of {' and '.join(found)}: choose one with --dataset.")
+    return found[0]
 
 
 def _identify(run: Run) -> dict:

@@ -124,6 +124,14 @@ def test_evaluate_finds_what_training_said(home):
     assert shipped[1] == row
     table = run_cli("evaluate", "--dataset", "digits").stdout
     assert f"{row['accuracy_percent']:.2f}" in table and "95 % interval" in table
+    assert document(run_cli("evaluate", "digits/bn_l1/seed-1", "--json")) == by_name
+
+
+def test_evaluate_does_not_guess_between_data_sets(home):
+    for dataset in ("digits", "mnist"):
+        train_tiny(home / "runs", ("gn", 1, 1), dataset=dataset)
+    result = run_cli("evaluate", "digits/gn/seed-1", "mnist/gn/seed-1")
+    assert result.exit_code == 2 and "of digits and mnist: choose one" in result.stderr
 
 
 def test_doctor_says_what_is_here_and_what_is_missing(home, monkeypatch):
