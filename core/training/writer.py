@@ -151,7 +151,7 @@ def describe_existing(path: Path, root: Path) -> str:
         return f"{run.name} exists and is damaged ({run.reason}): delete the folder to train it."
     return (
         f"{run.name} exists and is {run.state} after epoch {run.epoch}. Go on with "
-        f"`python -m core resume {run.name}`, or delete the folder."
+        f"`python -m core resume {run.name} --runs-dir {root}`, or delete the folder."
     )
 
 
