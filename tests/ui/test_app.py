@@ -25,6 +25,7 @@ def test_the_app_keeps_to_itself(config):
     assert 2 <= config["server"]["maxUploadSize"] <= 10
     assert config["browser"]["gatherUsageStats"] is False
     assert config["client"]["showErrorDetails"] == "none"
+    assert config["runner"]["magicEnabled"] is False
 
 
 def test_both_themes_have_their_own_chart_colours(config):
