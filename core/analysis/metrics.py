@@ -153,15 +153,3 @@ def failure_overlap(sets: Mapping[str, Collection[int] | np.ndarray]) -> pd.Data
     ]
     frame = pd.DataFrame(cells, columns=["row", "column", "both", "either"])
     return frame.assign(jaccard=frame["both"] / frame["either"].replace(0, np.nan))
-
-
-def failure_table(sets: Mapping[str, Collection[int] | np.ndarray]) -> pd.DataFrame:
-    """Who fails where: one row per image that is in any of `sets`, by image index.
-
-    Columns: `index`, one boolean per name, and `count`, the number of names that fail there.
-    """
-    unique = {name: {int(index) for index in indices} for name, indices in sets.items()}
-    frame = pd.DataFrame({"index": sorted(set().union(*unique.values()))}, dtype="int64")
-    for name, indices in unique.items():
-        frame[name] = frame["index"].isin(indices)
-    return frame.assign(count=frame[list(unique)].sum(axis=1).astype("int64"))

@@ -126,14 +126,13 @@ def test_probabilities_of_chosen_images(predictions):
     assert rows == pytest.approx(np.array([[0.4, 0.4, 0.2], [0.8, 0.1, 0.1]]))
 
 
-def test_no_failures_give_empty_tables():
+def test_no_failures_give_an_empty_table():
     perfect = Predictions(np.eye(3, dtype=np.float32), np.arange(3), np.arange(3))
     frame = metrics.failures(perfect)
     assert len(frame) == 0
     assert list(frame) == [
         "index", "target", "predicted", "probability", "target_probability", "margin",
     ]  # fmt: skip
-    assert list(metrics.failure_table({"gn": [], "ln": []})) == ["index", "gn", "ln", "count"]
 
 
 def test_overlap_by_hand():
@@ -144,16 +143,6 @@ def test_overlap_by_hand():
     assert frame.loc[("gn", "gn")].tolist() == [3, 3, 1]
     assert frame.loc[("gn", "bn")].tolist() == [0, 3, 0]
     assert math.isnan(frame.loc[("bn", "bn"), "jaccard"])
-
-
-def test_who_fails_where_by_hand():
-    table = metrics.failure_table({"gn": [7, 2], "ln": np.array([7])})
-    assert table.to_dict("list") == {
-        "index": [2, 7],
-        "gn": [True, True],
-        "ln": [False, True],
-        "count": [1, 2],
-    }
 
 
 def test_first_page_modules_do_not_import_torch_or_scipy_stats():
