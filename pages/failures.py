@@ -34,7 +34,7 @@ with left:
     failures_grid.grid(view, variant, seed, shown)
 with right:
     failures_grid.confusion(view, variant, seed)
-    failures_compare.classes(view, variant, seed)
+    failures_compare.classes(view, variant)
     failures_compare.one_image(view, seed)
 
 failures_compare.who_fails_where(view)

@@ -24,7 +24,7 @@ GREY = "#8A94A0"
 
 
 def curves_chart(curves: Curves, *, log: bool = False, singles: bool = False) -> alt.LayerChart:
-    """All variants on one axis: mean over seeds, range as a band, published figures dashed.
+    """All variants on one axis: mean over seeds, its interval as a band, published figures dashed.
 
     Pointing reads every variant at one epoch, a legend entry singles its variant out, scroll and
     drag zoom and move. `singles` draws every seed as a thin line.

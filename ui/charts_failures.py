@@ -10,8 +10,8 @@ import pandas as pd
 ROW_HEIGHT = 26
 FRAME_HEIGHT = 90
 """Axis, title and legend, which Streamlit fits into the height."""
-SHAPES = {"this seed": "circle", "other seeds": "M0,-0.8L0,0.8", "published": "diamond"}
-KINDS = tuple(SHAPES)
+ONE_RUN, MEAN, SINGLE, PUBLISHED = "this run", "mean over seeds", "single seeds", "published"
+SHAPES = {ONE_RUN: "circle", MEAN: "circle", SINGLE: "M0,-0.8L0,0.8", PUBLISHED: "diamond"}
 INK = "#7F8894"
 """A grey that is readable on both backgrounds."""
 
@@ -19,14 +19,15 @@ INK = "#7F8894"
 def class_accuracy_chart(
     frame: pd.DataFrame, *, color: str, order: Sequence[str]
 ) -> alt.LayerChart:
-    """Accuracy per class as dot and interval; other seeds as ticks, published figures as diamonds.
+    """Accuracy per class as dot and interval; single seeds as ticks, published ones as diamonds.
 
-    `frame` has `class` (name), `kind` ("this seed", "other seeds" or "published"),
-    `accuracy_percent`, and for "this seed" `low_percent`, `high_percent`, `errors`, `num_images`.
+    `frame` has `class` (name), `kind` (`ONE_RUN`, `MEAN`, `SINGLE` or `PUBLISHED`),
+    `accuracy_percent`, `errors`, `num_images`, and for the first two `low_percent` and
+    `high_percent`.
     """
-    kinds = [kind for kind in KINDS if kind in set(frame["kind"])]
-    strokes = {"this seed": color, "other seeds": color, "published": INK}
-    fills = {"this seed": color}
+    kinds = [kind for kind in SHAPES if kind in set(frame["kind"])]
+    strokes = {ONE_RUN: color, MEAN: color, SINGLE: color, PUBLISHED: INK}
+    fills = {ONE_RUN: color, MEAN: color}
 
     def by_kind(values: dict[str, str]) -> alt.Scale:
         return alt.Scale(domain=kinds, range=[values.get(kind, "transparent") for kind in kinds])
@@ -36,7 +37,7 @@ def class_accuracy_chart(
         y=alt.Y("class:N", sort=list(order), title=None, axis=alt.Axis(labelOverlap=False)),
     )
     x = alt.X("accuracy_percent:Q", title="Test accuracy in %", scale=alt.Scale(zero=False))
-    interval = base.transform_filter("datum.kind === 'this seed'").mark_rule(
+    interval = base.transform_filter(alt.FieldOneOfPredicate("kind", [ONE_RUN, MEAN])).mark_rule(
         color=color, strokeWidth=2
     )
     marks = base.mark_point(size=70, strokeWidth=2, opacity=1).encode(
@@ -48,7 +49,7 @@ def class_accuracy_chart(
             alt.Tooltip("class:N", title="Class"),
             alt.Tooltip("kind:N", title="Figure"),
             alt.Tooltip("accuracy_percent:Q", title="Accuracy in %", format=".2f"),
-            alt.Tooltip("errors:Q", title="Errors"),
+            alt.Tooltip("errors:Q", title="Errors", format="~g"),
             alt.Tooltip("num_images:Q", title="Images"),
         ],
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
+
+from core.analysis.metrics import half_width
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,10 @@ def curves(
         theirs = pd.DataFrame({"variant": [], "epoch": [], "value": []})
     if log:
         singles, theirs = (_above_zero(part, quantity) for part in (singles, theirs))
-    return Curves(shown, over_seeds(singles), singles, theirs)
+    # A logarithmic axis ends at the lowest value; what reaches below is drawn to its end.
+    floor = float(singles["value"].min()) if log else 0
+    lines = over_seeds(singles, floor, 100 if quantity.unit == "%" else math.inf)
+    return Curves(shown, lines, singles, theirs)
 
 
 def as_error(quantity: Quantity) -> Quantity:
@@ -111,11 +117,19 @@ def as_error(quantity: Quantity) -> Quantity:
     return replace(quantity, title=title, column=quantity.column.replace("accuracy", "error"))
 
 
-def over_seeds(singles: pd.DataFrame) -> pd.DataFrame:
-    """Mean, lowest and highest over the seeds: `variant, epoch, value, low, high, num_seeds`."""
+def over_seeds(singles: pd.DataFrame, floor: float = 0, ceiling: float = math.inf) -> pd.DataFrame:
+    """Mean over the seeds and its 95 % interval by Student's t, cut off at `floor` and `ceiling`.
+
+    Columns `variant, epoch, value, low, high, num_seeds`; the interval of one seed has no width.
+    """
     groups = singles.groupby(["variant", "epoch"], sort=False)["value"]
-    frame = groups.agg(value="mean", low="min", high="max", num_seeds="count").reset_index()
-    return frame.sort_values(["variant", "epoch"], ignore_index=True)
+    frame = groups.agg(["mean", "std", "count"]).reset_index()
+    half = pd.Series(half_width(frame["std"].to_numpy(), frame["count"].to_numpy())).fillna(0)
+    frame["low"] = (frame["mean"] - half).clip(lower=floor)
+    frame["high"] = (frame["mean"] + half).clip(upper=ceiling)
+    frame = frame.rename(columns={"mean": "value", "count": "num_seeds"})
+    columns = ["variant", "epoch", "value", "low", "high", "num_seeds"]
+    return frame[columns].sort_values(["variant", "epoch"], ignore_index=True)
 
 
 def readout(curves: Curves, labels: dict[str, str], variants: Collection[str]) -> pd.DataFrame:

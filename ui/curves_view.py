@@ -87,7 +87,7 @@ def caption(choice: Choice, selection: Selection) -> None:
     """How to read the figures, in words."""
     several = len(selection.seeds) > 1
     parts = [
-        f"Line: mean over {len(selection.seeds)} seeds; band: lowest to highest."
+        f"Line: mean over {len(selection.seeds)} seeds; band: 95 % interval of that mean."
         if several
         else "",
         f"Dashed: published ({SOURCE})." if choice.published else "",

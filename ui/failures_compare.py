@@ -19,11 +19,17 @@ from ui.picker import pick
 
 WHO_PAGE = "who_page"
 WHO_PAGE_SIZE = 100
+IMAGES_INTERVAL = (
+    "Lines: 95 % Wilson intervals. They cover the choice of test images, not that of the seed."
+)
+SEEDS_INTERVAL = (
+    "Lines: 95 % intervals of the mean over the seeds (Student's t), on these test images."
+)
 
 
-def classes(view: View, key: str, seed: int) -> None:
-    """Accuracy per class with its interval, beside other seeds and the published figures."""
-    frame = class_figures(view, key, seed)
+def classes(view: View, key: str) -> None:
+    """Accuracy per class with its interval, beside single seeds and the published figures."""
+    frame = class_figures(view, key)
     st.header("Accuracy per class", anchor=False)
     chart = charts.class_accuracy_chart(
         frame,
@@ -31,26 +37,28 @@ def classes(view: View, key: str, seed: int) -> None:
         order=view.info.class_names,
     )
     st.altair_chart(chart, alt=f"Test accuracy of {label(key)} for each class, with 95 % intervals")
-    st.caption(
-        "Lines: 95 % Wilson intervals of the shown seed. They cover the choice of test images, "
-        "not that of the seed."
-    )
-    download_row(chart, frame, f"classes-{view.info.key}-{key}-seed-{seed}")
+    st.caption(SEEDS_INTERVAL if len(view.runs[key]) > 1 else IMAGES_INTERVAL)
+    download_row(chart, frame, f"classes-{view.info.key}-{key}")
 
 
-def class_figures(view: View, key: str, seed: int) -> pd.DataFrame:
-    """Rows for `charts.class_accuracy_chart`: this seed, other seeds, and published for MNIST."""
+def class_figures(view: View, key: str) -> pd.DataFrame:
+    """Rows for `charts.class_accuracy_chart`: one run, or seeds and their mean; published ones."""
     names = view.info.class_names
-    parts = []
-    for run in view.runs[key]:
-        found = resources.predictions(run)
-        part = metrics.per_class_accuracy(found.targets, found.predicted, len(names))
-        kind = "this seed" if run.seed == seed else "other seeds"
-        parts.append(part.assign(kind=kind, seed=run.seed))
+    found = [(run.seed, resources.predictions(run)) for run in view.runs[key]]
+    runs = [
+        metrics.per_class_accuracy(p.targets, p.predicted, len(names)).assign(seed=seed)
+        for seed, p in found
+    ]
+    if len(runs) == 1:
+        parts = [runs[0].assign(kind=charts.ONE_RUN)]
+    else:
+        single = pd.concat(runs, ignore_index=True).drop(columns=["low_percent", "high_percent"])
+        means = metrics.mean_class_accuracy(single)
+        parts = [means.assign(kind=charts.MEAN), single.assign(kind=charts.SINGLE)]
     if view.info.key == "mnist":
         published = class_accuracy().query("variant == @key")
         published = published.rename(columns={"test_accuracy_percent": "accuracy_percent"})
-        parts.append(published.drop(columns="variant").assign(kind="published"))
+        parts.append(published.drop(columns="variant").assign(kind=charts.PUBLISHED))
     frame = pd.concat(parts, ignore_index=True)
     return frame.assign(**{"class": [names[int(number)] for number in frame["class"]]})
 

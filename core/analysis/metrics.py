@@ -43,15 +43,23 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     It says how well the mean over seeds is known on this test set. One value has no interval: low
     and high are NaN. Raises `ValueError` for no value.
     """
-    from scipy.special import stdtrit
-
     if not len(values):
         raise ValueError("There is no value to average.")
     mean, n = float(np.mean(values)), len(values)
     if n == 1:
         return mean, math.nan, math.nan
-    half = stdtrit(n - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / math.sqrt(n)
-    return mean, float(mean - half), float(mean + half)
+    half = float(half_width(float(np.std(values, ddof=1)), n))
+    return mean, mean - half, mean + half
+
+
+def half_width(std: np.ndarray | float, n: np.ndarray | int) -> np.ndarray:
+    """Half the width of Student's 95 % interval of a mean; `std` over `n` values, elementwise.
+
+    One value leaves no degree of freedom: its half-width is NaN.
+    """
+    from scipy.special import stdtrit
+
+    return stdtrit(np.subtract(n, 1), (1 + CONFIDENCE) / 2) * std / np.sqrt(n)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -104,6 +112,21 @@ def per_class_accuracy(
     frame = pd.DataFrame({"class": range(num_classes), "num_images": num_images, "errors": errors})
     accuracy = 100 * (1 - frame["errors"] / frame["num_images"].replace(0, np.nan))
     return frame.assign(accuracy_percent=accuracy, low_percent=low, high_percent=high)
+
+
+def mean_class_accuracy(single: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds of `per_class_accuracy` frames, one below the other with a column `seed`.
+
+    One row per class: `class, num_images, errors, accuracy_percent, low_percent, high_percent`
+    (Student's t, 95 %, cut off at 0 and 100 %).
+    """
+    groups = single.groupby("class")
+    means = groups[["num_images", "errors", "accuracy_percent"]].mean().reset_index()
+    accuracy = groups["accuracy_percent"]
+    half = half_width(accuracy.std().to_numpy(), accuracy.count().to_numpy())
+    means["low_percent"] = (means["accuracy_percent"] - half).clip(lower=0)
+    means["high_percent"] = (means["accuracy_percent"] + half).clip(upper=100)
+    return means
 
 
 def failing_indices(predictions: Predictions) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+import torch
 import typer
 
 from core.cli.output import DataDirOption, DeviceOption, JsonOption, one_line_errors, print_json
@@ -35,6 +36,7 @@ def doctor(
 
 def examine(requested: str | None = None, data_dir: str | None = None) -> dict:
     """The document of `doctor`; a data set that is simply not here is no problem."""
+    torch.set_num_threads(1)  # tiny networks only wait for a second thread
     problems: list[str] = []
     found = versions()
     for package in PACKAGES:

@@ -53,11 +53,6 @@ def build_network(variant: Variant, seed: int) -> Network:
         return Network(variant)
 
 
-def count_parameters(network: nn.Module) -> int:
-    """The number of trainable parameters."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
-
-
 def flatten_parameters(network: nn.Module) -> Tensor:
     """All parameters, in the order of `named_parameters`, as one vector (P,), detached."""
     return torch.cat([p.detach().reshape(-1) for p in network.parameters()])

@@ -30,11 +30,6 @@ class PublishedFigures:
     seconds_per_epoch: int
     hardware: str
 
-    @property
-    def speed(self) -> str:
-        """Such as "23 s per epoch"."""
-        return f"{self.seconds_per_epoch} s per epoch"
-
 
 SUMMARY: dict[str, PublishedFigures] = {
     "gn": PublishedFigures(99.42, 99.40, 0.0226, 23, "Tesla T4"),

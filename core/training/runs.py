@@ -30,7 +30,6 @@ SHIPPED_DIR = Path(
 )
 """The runs that come with NormLab; the environment variable is for tests."""
 FORMAT = 1
-STATES = ("queued", "running", "done", "stopped", "interrupted", "failed", "damaged")
 MAX_MODEL_BYTES = 256 * 1024
 MAX_LOGITS_BYTES = 8 << 20
 MAX_METRICS_BYTES = 4 << 20
@@ -57,7 +56,8 @@ FINAL_FIELDS = ("test_accuracy_percent", "test_loss", "errors", "num_images", "t
 class Run:
     """What a listing knows of one run folder.
 
-    `name` is its path below the root, such as "mnist/gn/seed-1". `variant` is None and `info` empty
+    `name` is its path below the root, such as "mnist/gn/seed-1"; `state` is queued, running, done,
+    stopped, interrupted, failed or damaged. `variant` is None and `info` empty
     where the folder is too damaged to say. `final` holds the last epoch's figures of a run that is
     done: `FINAL_FIELDS`.
     `digest` changes whenever the committed files do, and is what caches are keyed by.

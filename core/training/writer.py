@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -55,8 +56,16 @@ class RunWriter:
         self.close()
 
     def close(self) -> None:
-        """Gives the lock back; the files stay."""
+        """Gives the lock back; the files stay, and a folder without a run goes."""
         self._lock.release()
+        if not (self.path / "run.json").exists():
+            self._remove_empty_folder()
+
+    def _remove_empty_folder(self) -> None:
+        (self.path / "lock").unlink(missing_ok=True)
+        for folder in (self.path, *self.path.parents[:2]):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def start(self, info: dict) -> None:
         """Writes `run.json`; `UsageError` if the folder already holds a run."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -154,3 +155,16 @@ def test_first_page_modules_do_not_import_torch_or_scipy_stats():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "set()"
+
+
+def test_class_accuracy_over_seeds_has_the_interval_of_its_mean():
+    seeds = [
+        metrics.per_class_accuracy(np.zeros(10, int), (np.arange(10) < wrong).astype(int), 2)
+        for wrong in (1, 3)
+    ]
+    single = pd.concat([frame.assign(seed=seed) for seed, frame in enumerate(seeds)])
+    row = metrics.mean_class_accuracy(single).iloc[0]
+    assert (row["errors"], row["num_images"]) == (2, 10)
+    assert row["accuracy_percent"] == pytest.approx(80)
+    # 90 and 70: standard error 10, and t = 12.706 for one degree of freedom.
+    assert (row["low_percent"], row["high_percent"]) == (0, 100)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from core.config import CONV_CHANNELS, VARIANTS, Variant, grid
-from core.model.network import Network, build_network, count_parameters, flatten_parameters
+from core.model.network import Network, build_network, flatten_parameters
 from core.model.normalization import make_normalization
 
 ALL = [*VARIANTS.values(), *(v for v in grid() if v.key not in VARIANTS)]
@@ -22,6 +22,10 @@ OTHER_SHAPES = {
 }
 CONV_PARAMETERS = (72, 576, 864, 1296, 1296, 1296, 1728)
 NORM_PARAMETERS = (16, 16, 24, 24, 24, 24, 32)
+
+
+def count_parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
 @pytest.fixture

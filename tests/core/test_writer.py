@@ -223,3 +223,9 @@ def test_what_is_said_of_a_run_that_exists(tmp_path, state, words):
     said = writer_module.describe_existing(path, tmp_path)
     assert all(word in said for word in ("mnist/gn/seed-1", *words)), said
     assert ("resume" in said) == (state in ("stopped", "interrupted"))
+
+
+def test_a_folder_in_which_nothing_was_started_goes(tmp_path):
+    with RunWriter(tmp_path, "digits", VARIANTS["gn"], 1) as writer:
+        assert (writer.path / "lock").is_file()
+    assert list(tmp_path.iterdir()) == []

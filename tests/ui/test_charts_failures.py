@@ -21,19 +21,21 @@ def frame() -> pd.DataFrame:
     }
     parts = [
         pd.DataFrame(
-            {"class": CLASSES, "accuracy_percent": [99.0, 98.5], "kind": "this seed", **ours}
+            {"class": CLASSES, "accuracy_percent": [99.0, 98.5], "kind": "mean over seeds", **ours}
         ),
-        pd.DataFrame({"class": CLASSES, "accuracy_percent": [98.9, 98.6], "kind": "other seeds"}),
+        pd.DataFrame({"class": CLASSES, "accuracy_percent": [98.9, 98.6], "kind": "single seeds"}),
         pd.DataFrame({"class": CLASSES, "accuracy_percent": [99.6, 99.7], "kind": "published"}),
     ]
     return pd.concat(parts, ignore_index=True)
 
 
-def test_intervals_belong_to_the_shown_seed_only(frame):
+def test_intervals_belong_to_what_has_one_only(frame):
     spec = class_accuracy_chart(frame, color="#0072B2", order=CLASSES).to_dict()
     rule, marks = spec["layer"]
     assert rule["mark"]["type"] == "rule"
-    assert rule["transform"] == [{"filter": "datum.kind === 'this seed'"}]
+    assert rule["transform"] == [
+        {"filter": {"field": "kind", "oneOf": ["this run", "mean over seeds"]}}
+    ]
     assert (rule["encoding"]["x"]["field"], rule["encoding"]["x2"]["field"]) == (
         "low_percent",
         "high_percent",
@@ -53,8 +55,8 @@ def test_the_legend_names_only_what_is_there(frame):
         spec = class_accuracy_chart(part, color="#0072B2", order=CLASSES).to_dict()
         return spec["layer"][1]["encoding"]["shape"]["scale"]["domain"]
 
-    assert kinds(frame) == ["this seed", "other seeds", "published"]
-    assert kinds(frame[frame["kind"] == "this seed"]) == ["this seed"]
+    assert kinds(frame) == ["mean over seeds", "single seeds", "published"]
+    assert kinds(frame[frame["kind"] == "published"]) == ["published"]
 
 
 def test_it_can_be_exported(frame):

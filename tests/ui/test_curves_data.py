@@ -36,16 +36,20 @@ def test_quantities_are_logged_and_published_ones_are_published():
     assert QUANTITIES["Train cross-entropy"].published is None
 
 
-def test_lines_are_means_with_the_lowest_and_the_highest(rows):
+def test_lines_are_means_with_the_interval_of_the_mean(rows):
     lines = accuracy(rows).lines.set_index(["variant", "epoch"])
-    assert lines.loc[("gn", 1)].to_dict() == {"value": 92, "low": 90, "high": 94, "num_seeds": 2}
+    # 90 and 94: standard error 2, and t = 12.706 for one degree of freedom; not above 100 %.
+    assert lines.loc[("gn", 1)].to_dict() == pytest.approx(
+        {"value": 92, "low": 92 - 2 * 12.7062, "high": 100, "num_seeds": 2}, abs=1e-3
+    )
     assert lines.loc[("ln", 2)].to_dict() == {"value": 100, "low": 100, "high": 100, "num_seeds": 1}
 
 
 def test_epochs_limit_what_is_drawn(rows):
     shown = accuracy(rows, history(), epochs=(2, 2))
     assert set(shown.lines["epoch"]) == set(shown.published["epoch"]) == {2}
-    assert shown.domain == (98.0, 100.0)
+    # gn at epoch 2: 98 and 99, so standard error 0.5; ln is at 100.
+    assert shown.domain == pytest.approx((98.5 - 0.5 * 12.7062, 100), abs=1e-3)
 
 
 def test_published_curves_of_the_shown_variants_only(rows):
