@@ -10,8 +10,6 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-FIRST_PAGE_MODULES = ("pandas", "altair", "scipy.special", "ui.overview_view")
-
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
@@ -21,8 +19,8 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     Slow imports come first, where they do not compete with the browser for the cores.
     """
     PagesManager.uses_pages_directory = False
-    for name in FIRST_PAGE_MODULES:
-        importlib.import_module(name)
+    importlib.import_module("scipy.special")
+    importlib.import_module("ui.overview_view")  # and with it pandas and altair
     yield
 
 
