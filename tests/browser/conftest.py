@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from benchmarks import app
 from core.config import VARIANTS
@@ -99,21 +99,29 @@ class Tab:
         assert self.problems == []
 
 
-@pytest.fixture
-def tab(chromium: Browser) -> Iterator[Callable[..., Tab]]:
-    """A function that opens a tab: `tab(width=390, color_scheme="dark")`."""
-    contexts = []
+@pytest.fixture(scope="session")
+def profile(chromium: Browser) -> Iterator[BrowserContext]:
+    """One profile for all tabs, so that the app's scripts are fetched and compiled once."""
+    context = chromium.new_context(accept_downloads=True)
+    context.set_default_timeout(20_000)
+    yield context
+    context.close()
 
-    def build(width: int = 1280, height: int = 900, color_scheme: str = "light") -> Tab:
-        context = chromium.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=color_scheme,
-            accept_downloads=True,
-        )
-        context.set_default_timeout(20_000)
-        contexts.append(context)
-        return Tab(context.new_page())
+
+@pytest.fixture
+def tab(profile: BrowserContext) -> Iterator[Callable[..., Tab]]:
+    """A function that opens a tab: `tab(width=390, color_scheme="dark")`."""
+    pages = []
+
+    def build(
+        width: int = 1280, height: int = 900, color_scheme: Literal["light", "dark"] = "light"
+    ) -> Tab:
+        page = profile.new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=color_scheme)
+        pages.append(page)
+        return Tab(page)
 
     yield build
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
