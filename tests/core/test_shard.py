@@ -309,3 +309,11 @@ def test_the_last_batch_may_be_one_image():
     metrics = Shard(states, data, RECIPE).run_epoch(never)
     assert all(0 < record["train_cross_entropy"] < 5 for record in metrics.values())
     assert data.num_batches(32) == 2
+
+
+def test_shards_share_one_padded_copy_of_the_images():
+    data = tiny_data()
+    shards = [Shard({0: new_state(VARIANTS[key], 1)}, data, RECIPE) for key in ("gn", "ln")]
+    assert shards[0].padded.data_ptr() == shards[1].padded.data_ptr()
+    fewer = replace(data, train_images=data.train_images[:64])
+    assert len(fewer.padded_images(RECIPE.fill)) == 64 * 30 * 30
