@@ -19,9 +19,8 @@ from core.data.datasets import DatasetInfo, Split
 from core.model.network import NUM_CONVS, Network
 from core.training.runs import Predictions
 
-SAMPLE_PER_CLASS = 220
-"""Training images per class, evenly spaced, from which statistics are taken."""
-NUM_DONORS = 200
+SAMPLE_PER_CLASS = 200
+"""Training images per class, evenly spaced: donors all, the rest from those classified correctly."""
 NUM_CONTROLS = 200
 NUM_BACKGROUND = 200
 BATCH_SIZE = 100
@@ -33,7 +32,7 @@ class Reference:
 
     `network` is a copy of its own. `population` are the mean statistics of `num_population`
     correctly classified training images; None for batch norm, whose patches use the image's own.
-    `donors` maps a class to the statistics (n, G) per layer of n such images of that class.
+    `donors` maps a class to the statistics (n, G) per layer of n training images of that class.
     `background` (R, C, 4, 4) are the last maps before normalization of R of them, all classes.
     `control_index` are the correctly classified test images, `control_margin` their margins
     (predicted minus runner-up), ascending. `fixed` (L + 1,) says of how many of the `num_failures`
@@ -86,11 +85,9 @@ def make_reference(
     images = normalize(torch.tensor(train.images[chosen]), info.mean, info.std)
     logits, statistics, maps = _record(worker, images)
     correct = logits.argmax(1).numpy() == train.targets[chosen]
-    targets = train.targets[chosen][correct]
-    statistics = [Statistics(s.mean[correct], s.var[correct]) for s in statistics]
     population = None
     if worker.variant.norm != "batch":
-        population = [Statistics(*(t.mean(0, keepdim=True) for t in s)) for s in statistics]
+        population = [Statistics(*(t[correct].mean(0)[None] for t in s)) for s in statistics]
     background = np.linspace(0, correct.sum() - 1, min(NUM_BACKGROUND, correct.sum())).astype(int)
     index, margin = _controls(predictions)
     failing = np.flatnonzero(predictions.predicted != predictions.targets)
@@ -100,7 +97,7 @@ def make_reference(
         seed=seed,
         population=population,
         num_population=int(correct.sum()),
-        donors=_donors(statistics, targets),
+        donors=_donors(statistics, train.targets[chosen]),
         background=maps[correct][background],
         test_images=test_images,
         control_index=index,
@@ -111,7 +108,7 @@ def make_reference(
 
 
 def _evenly_spaced(targets: np.ndarray) -> np.ndarray:
-    """Indices of up to 220 images of each class, evenly spaced through the class, ascending."""
+    """Indices of up to 200 images of each class, evenly spaced through the class, ascending."""
     chosen = []
     for k in range(NUM_CLASSES):
         members = np.flatnonzero(targets == k)
@@ -142,10 +139,9 @@ def _record(network: Network, images: Tensor) -> tuple[Tensor, list[Statistics],
 
 
 def _donors(statistics: list[Statistics], targets: np.ndarray) -> dict[int, list[Statistics]]:
-    members = {k: np.flatnonzero(targets == k)[:NUM_DONORS] for k in range(NUM_CLASSES)}
     return {
-        k: [Statistics(s.mean[rows], s.var[rows]) for s in statistics]
-        for k, rows in members.items()
+        k: [Statistics(s.mean[targets == k], s.var[targets == k]) for s in statistics]
+        for k in range(NUM_CLASSES)
     }
 
 
