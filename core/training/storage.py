@@ -11,13 +11,15 @@ from pathlib import Path
 from core.errors import RunError
 
 MAX_JSON_BYTES = 1 << 20
+RUNS_OPTION = "--runs-dir"
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes, option: str = RUNS_OPTION) -> None:
     """Writes `content` durably: a temporary file beside `path`, fsync, replace, fsync the folder.
 
     After a crash at any moment `path` holds either the old bytes or the new ones. Raises `RunError`
-    (no space, read-only folder) and then leaves the old file as it was.
+    (no space, read-only folder), which names the `option` that chooses the folder, and then leaves
+    the old file as it was.
     """
     temporary = None
     try:
@@ -32,7 +34,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     except OSError as error:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
-        raise cannot_write(path, error) from error
+        raise cannot_write(path, error, option) from error
 
 
 def append_line(path: Path, line: str) -> None:
@@ -57,11 +59,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def cannot_write(path: Path, error: OSError) -> RunError:
-    """The error a user sees when `path` cannot be written."""
+def cannot_write(path: Path, error: OSError, option: str = RUNS_OPTION) -> RunError:
+    """The error a user sees when `path` cannot be written; `option` chooses its folder."""
     return RunError(
         f"Cannot write {path}: {error.strerror or error}. "
-        "Free space or choose a folder you may write to with --runs-dir."
+        f"Free space or choose a folder you may write to with {option}."
     )
 
 

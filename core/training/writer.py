@@ -21,7 +21,14 @@ from core.training.checkpoint import FILE_NAME, encode_network, probe_logits
 from core.training.resume import read_resume_point, remove_resume_points, write_resume_point
 from core.training.runs import COMMITTED_FILES, FORMAT, read_run, run_path
 from core.training.state import ReplicaState
-from core.training.storage import append_line, cannot_write, sha256, to_json, write_atomic
+from core.training.storage import (
+    RUNS_OPTION,
+    append_line,
+    cannot_write,
+    sha256,
+    to_json,
+    write_atomic,
+)
 
 LOCK_SECONDS = 1.0
 """A listing holds the lock for a moment; a trainer waits that long before it says "taken"."""
@@ -164,15 +171,18 @@ def describe_existing(path: Path, root: Path) -> str:
     )
 
 
-def check_writable(root: Path) -> None:
-    """`UsageError` unless folders can be made in `root`, or in its nearest existing parent."""
+def check_writable(root: Path, option: str = RUNS_OPTION) -> None:
+    """`UsageError` unless folders can be made in `root`, or in its nearest existing parent.
+
+    The message names the `option` that chooses the folder.
+    """
     folder = root
     try:
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
     except OSError as error:
-        raise UsageError(str(cannot_write(root, error))) from error
+        raise UsageError(str(cannot_write(root, error, option))) from error
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: choose another with --runs-dir.")
+        raise UsageError(f"{folder} is not a folder: choose another with {option}.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"{folder} cannot be written: choose another folder with --runs-dir.")
+        raise UsageError(f"{folder} cannot be written: choose another folder with {option}.")
