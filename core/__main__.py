@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from core.cli import doctor, reports, training
+from core.cli import doctor, explain, reports, training
 
 app = typer.Typer(
     help="Train and compare six small image classifiers that differ in normalization.",
@@ -23,6 +23,7 @@ for command in (
     reports.runs,
     reports.evaluate,
     reports.summary,
+    explain.explain,
     doctor.doctor,
 ):
     app.command()(command)

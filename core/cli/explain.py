@@ -1,0 +1,122 @@
+"""`explain`: what each network saw in one image, as maps, figures and a diagnosis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.analysis.baselines import DEFAULT_BASELINE
+from core.analysis.methods import METHODS, get_method
+from core.analysis.target import DEFAULT_TARGET
+from core.cli.explanation import Explanation, Question, explain_image
+from core.cli.explanation_files import check_folder, write_files
+from core.cli.output import (
+    RUNS_DIR,
+    DataDirOption,
+    DatasetOption,
+    JsonOption,
+    RunsDirOption,
+    one_line_errors,
+    print_json,
+    print_table,
+)
+from core.config import VARIANTS, get_variant
+from core.data.datasets import data_dir as find_data_dir
+from core.data.datasets import get_dataset
+
+DEFAULT_METHOD = next(iter(METHODS))
+
+
+@one_line_errors
+def explain(
+    image: Annotated[
+        Path | None, typer.Argument(help="A picture of one digit; or name one by --index.")
+    ] = None,
+    dataset: DatasetOption = "mnist",
+    index: Annotated[int | None, typer.Option(help="Number of the test image, from 0.")] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="A name; may be repeated. Default: all six.")
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help=f"May be repeated: {', '.join(METHODS)}.")
+    ] = None,
+    target: Annotated[
+        str, typer.Option(help="pred_minus_true, pred, true, a class such as 5, or 5-3.")
+    ] = DEFAULT_TARGET,
+    baseline: Annotated[
+        str, typer.Option(help="black, zero, mean, or a picture.")
+    ] = DEFAULT_BASELINE,
+    seed: Annotated[int, typer.Option(help="Of the runs that are explained.")] = 1,
+    trust: Annotated[bool, typer.Option("--trust", help="Test each map; takes seconds.")] = False,
+    diagnose: Annotated[
+        bool, typer.Option("--diagnose", help="What the normalization did; needs the images.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for PNG, .npy and explanation.json.")
+    ] = None,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain what the networks say of one image: maps, their errors, and what they rest on."""
+    question = Question(
+        image=image,
+        info=get_dataset(dataset),
+        index=index,
+        variants=[get_variant(name).key for name in dict.fromkeys(variant or VARIANTS)],
+        methods=[get_method(name).key for name in dict.fromkeys(method or [DEFAULT_METHOD])],
+        target=target,
+        baseline=baseline,
+        seed=seed,
+        trust=trust,
+        diagnose=diagnose,
+        runs_dir=runs_dir,
+        data_dir=find_data_dir(data_dir),
+    )
+    if out is not None:
+        check_folder(out, question)
+    found = explain_image(question)
+    if out is not None:
+        write_files(out, found)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _print(found)
+
+
+def _print(found: Explanation) -> None:
+    for notice in found.subject.notices:
+        print(notice)
+    columns = ("variant", "says", "method", "explained", "steps", "error %", "map")
+    rows = [_row(row, found) for row in found.to_dict()["maps"]]
+    print_table(columns, rows, title=_title(found))
+    for key in dict.fromkeys(one.method for one in found.maps if one.valid):
+        if caution := METHODS[key].caution:
+            print(f"{METHODS[key].label}: {caution}")
+    for diagnosis in found.diagnoses:
+        print("\n".join(diagnosis["sentences"]))
+
+
+def _title(found: Explanation) -> str:
+    subject, info = found.subject, found.question.info
+    if subject.true is None:
+        image = f"{subject.file}, true class unknown"
+    else:
+        image = f"{info.key} test image {subject.index}, a true {info.class_names[subject.true]}"
+    return f"{image}; {info.key} networks of seed {found.question.seed}"
+
+
+def _row(row: dict, found: Explanation) -> tuple:
+    error = row["completeness_error"]
+    said = next(p for p in found.predictions if p["variant"] == row["variant"])
+    return (
+        row["variant"],
+        f"{found.question.info.class_names[said['label']]} ({said['probability']:.1%})",
+        row["method"],
+        row["target_text"],
+        "" if row["n_steps"] is None else str(row["n_steps"]),
+        "" if error is None else f"{100 * error:.1f}",
+        row["warning"] or "drawn" if row["valid"] else f"none: {row['reason']}",
+    )

@@ -1,0 +1,247 @@
+"""From a question on the command line to an explanation: subject, predictions, maps, diagnoses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.analysis.attribution import AttributionMap, attribute_all
+from core.analysis.baselines import Baseline, make_baseline
+from core.analysis.diagnosis import diagnose_all
+from core.analysis.evaluate import evaluate_logits
+from core.analysis.map_images import common_limit
+from core.analysis.metrics import softmax
+from core.analysis.persistence import persistence
+from core.analysis.reference import make_reference
+from core.analysis.target import Target, resolve_target
+from core.analysis.trust import examine_map
+from core.config import VARIANTS
+from core.data.augmentation import normalize
+from core.data.datasets import DatasetInfo, load_split
+from core.data.preprocess import read_image
+from core.errors import UsageError
+from core.model.network import Network
+from core.training.checkpoint import load_network
+from core.training.runs import SHIPPED_DIR, Run, find_run, list_runs, read_predictions
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked for: one image, by file or by index, some networks and some methods."""
+
+    image: Path | None
+    info: DatasetInfo
+    index: int | None
+    variants: list[str]
+    methods: list[str]
+    target: str
+    baseline: str
+    seed: int
+    trust: bool
+    diagnose: bool
+    runs_dir: Path
+    data_dir: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The image (28, 28) uint8 that is explained, its true class if known, and where it is from."""
+
+    image: np.ndarray
+    true: int | None
+    index: int | None
+    file: str | None
+    notices: tuple[str, ...] = ()
+
+    def inputs(self, info: DatasetInfo) -> Tensor:
+        """As the networks see it: (1, 28, 28) float32, normalized."""
+        return normalize(torch.tensor(self.image), info.mean, info.std)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """All that was found. `trust` maps (variant, method) to the figures of that map's tests."""
+
+    question: Question
+    subject: Subject
+    predictions: list[dict]
+    maps: list[AttributionMap]
+    trust: Mapping[tuple[str, str], dict]
+    diagnoses: list[dict]
+
+    def limits(self) -> dict[str, float]:
+        """The end of the colour scale that the maps of a method share."""
+        drawn = [one for one in self.maps if one.attributions is not None]
+        return {
+            method: common_limit(
+                one.attributions
+                for one in drawn
+                if one.method == method and one.attributions is not None
+            )
+            for method in dict.fromkeys(one.method for one in drawn)
+        }
+
+    def to_dict(self) -> dict:
+        """The document of the command."""
+        subject = self.subject
+        return {
+            "dataset": self.question.info.key,
+            "seed": self.question.seed,
+            "image": {"file": subject.file, "index": subject.index, "true": subject.true},
+            "notices": list(subject.notices),
+            "predictions": self.predictions,
+            "color_limits": self.limits(),
+            "maps": [self._map_to_dict(one) for one in self.maps],
+            "diagnoses": self.diagnoses,
+        }
+
+    def _map_to_dict(self, one: AttributionMap) -> dict:
+        found = one.to_dict()
+        if one.attributions is not None:
+            values = one.attributions
+            sums = {"sum": float(values.sum(dtype=np.float64))}
+            found |= {**sums, "minimum": float(values.min()), "maximum": float(values.max())}
+        if self.question.trust:
+            found["trust"] = self.trust.get((one.variant, one.method))
+        return found
+
+
+def explain_image(question: Question) -> Explanation:
+    """Answers `question`; raises the errors of its parts and writes nothing."""
+    info = question.info
+    subject = read_subject(question)
+    baseline = make_baseline(question.baseline, info, question.data_dir)
+    runs = {
+        key: find_run(f"{info.key}/{key}/seed-{question.seed}", question.runs_dir)
+        for key in question.variants
+    }
+    networks = {key: load_network(run) for key, run in runs.items()}
+    logits = {
+        key: evaluate_logits(network, subject.image[None], info)[0]
+        for key, network in networks.items()
+    }
+    targets = {
+        key: resolve_target(question.target, logits[key], subject.true, info.class_names)
+        for key in networks
+    }
+    maps = _draw_maps(question, subject, baseline, networks, targets)
+    return Explanation(
+        question=question,
+        subject=subject,
+        predictions=[
+            {"variant": key, "run": runs[key].name, **describe_logits(logits[key])} for key in runs
+        ],
+        maps=maps,
+        trust=_test_maps(question, subject, baseline, networks, maps),
+        diagnoses=_diagnose(question, subject, runs, networks) if question.diagnose else [],
+    )
+
+
+def read_subject(question: Question) -> Subject:
+    """The image that is asked for; `UsageError` unless exactly one of file and index is given."""
+    if (question.image is None) == (question.index is None):
+        raise UsageError("Name a picture or a test image by --index, one of the two.")
+    if question.image is not None:
+        found = read_image(question.image)
+        return Subject(found.image, None, None, str(question.image), found.notices)
+    images, targets = load_split(question.info.key, question.data_dir, "test")
+    index = question.index
+    if index is None or not 0 <= index < len(images):
+        raise UsageError(
+            f"index is {index}: the test images of {question.info.key} have 0 to {len(images) - 1}."
+        )
+    return Subject(images[index], int(targets[index]), index, None)
+
+
+def describe_logits(logits: np.ndarray) -> dict:
+    """`label, probability, margin, probabilities, logits` of one image's logits (K,).
+
+    The margin is the largest logit less the second largest.
+    """
+    probabilities = softmax(logits)
+    label = int(logits.argmax())
+    second, first = np.sort(logits)[-2:]
+    return {
+        "label": label,
+        "probability": float(probabilities[label]),
+        "margin": float(first - second),
+        "probabilities": probabilities.tolist(),
+        "logits": logits.tolist(),
+    }
+
+
+def _draw_maps(
+    question: Question,
+    subject: Subject,
+    baseline: Baseline,
+    networks: Mapping[str, Network],
+    targets: Mapping[str, Target],
+) -> list[AttributionMap]:
+    inputs = subject.inputs(question.info)
+    return [
+        one
+        for method in question.methods
+        for one in attribute_all(networks, inputs, method, targets, baseline).values()
+    ]
+
+
+def _test_maps(
+    question: Question,
+    subject: Subject,
+    baseline: Baseline,
+    networks: Mapping[str, Network],
+    maps: list[AttributionMap],
+) -> dict[tuple[str, str], dict]:
+    if not question.trust:
+        return {}
+    inputs = subject.inputs(question.info)
+    return {
+        (one.variant, one.method): examine_map(
+            networks[one.variant], inputs, one, baseline, _other_seeds(question, one.variant)
+        ).to_dict()
+        for one in maps
+        if one.valid
+    }
+
+
+def _other_seeds(question: Question, variant: str) -> list[Network]:
+    """The shipped networks of a variant that another seed trained."""
+    return [
+        load_network(run)
+        for run in list_runs(SHIPPED_DIR, question.info.key)
+        if run.path.parent.name == variant and run.seed != question.seed and run.state == "done"
+    ]
+
+
+def _diagnose(
+    question: Question,
+    subject: Subject,
+    runs: Mapping[str, Run],
+    networks: Mapping[str, Network],
+) -> list[dict]:
+    """Diagnoses of all networks; the data set's images must be here."""
+    info, root = question.info, question.data_dir
+    train, test = load_split(info.key, root, "train"), load_split(info.key, root, "test")
+    references = {
+        key: make_reference(
+            networks[key], train, test.images, read_predictions(run.path), info, run.seed
+        )
+        for key, run in runs.items()
+    }
+    by_variant = {
+        key: [
+            read_predictions(run.path)
+            for run in list_runs(SHIPPED_DIR, info.key)
+            if run.path.parent.name == key and run.state == "done"
+        ]
+        for key in VARIANTS
+    }
+    several = {key: found for key, found in by_variant.items() if len(found) > 1}
+    gate = persistence(several) if len(several) > 1 else None
+    found = diagnose_all(references, subject.image, subject.true, index=subject.index, gate=gate)
+    return [one.to_dict() for one in found.values()]
