@@ -35,6 +35,6 @@ with left:
 with right:
     failures_grid.confusion(view, variant, seed)
     failures_compare.classes(view, variant)
-    failures_compare.one_image(view, seed)
+    failures_compare.one_image(view, variant, seed)
 
 failures_compare.who_fails_where(view)

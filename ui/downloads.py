@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import altair as alt
@@ -10,22 +12,41 @@ import streamlit as st
 
 from ui.charts import to_png, to_svg
 
+MIME = {
+    "CSV": "text/csv",
+    "JSON": "application/json",
+    "PNG": "image/png",
+    "SVG": "image/svg+xml",
+}
+
 
 def download_row(chart: alt.TopLevelMixin | None, frame: pd.DataFrame, name: str) -> None:
     """Buttons for `frame` as <name>.csv and `chart`, if any, as <name>.png and <name>.svg."""
-    files = [("CSV", "text/csv", lambda: frame.to_csv(index=False).encode())]
+    files = {"CSV": csv_file(frame)}
     if chart is not None:
-        files += [
-            ("PNG", "image/png", partial(to_png, chart)),
-            ("SVG", "image/svg+xml", partial(to_svg, chart)),
-        ]
+        files |= {"PNG": partial(to_png, chart), "SVG": partial(to_svg, chart)}
+    download_files(files, name)
+
+
+def csv_file(frame: pd.DataFrame) -> Callable[[], bytes]:
+    """Makes the CSV of `frame`."""
+    return lambda: frame.to_csv(index=False).encode()
+
+
+def json_file(document: Callable[[], object]) -> Callable[[], bytes]:
+    """Makes the JSON of what `document` returns."""
+    return lambda: json.dumps(document(), indent=1, ensure_ascii=False, default=float).encode()
+
+
+def download_files(files: Mapping[str, Callable[[], bytes]], name: str) -> None:
+    """A button for each of `files`, a kind of `MIME` → what makes it, called <name>.<kind>."""
     with st.container(horizontal=True, gap="small"):
-        for label, mime, make in files:
+        for label, make in files.items():
             st.download_button(
                 label,
                 data=make,
                 file_name=f"{name}.{label.lower()}",
-                mime=mime,
+                mime=MIME[label],
                 key=f"download-{name}-{label}",
                 icon=":material/download:",
                 help=f"Download {name.replace('-', ' ')} as {label}",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
 
 from core.analysis import metrics
 from core.published import class_accuracy
 from ui import charts_failures as charts
+from ui import explain_choice, images, resources, state
 from ui import failures_tables as tables
-from ui import images, resources, state
 from ui.downloads import download_row
 from ui.failures_data import count_failing_seeds, overlap
 from ui.failures_grid import paged
@@ -143,7 +146,7 @@ def _overlap(view: View) -> None:
     csv_button(frame, f"overlap-{view.info.key}")
 
 
-def one_image(view: View, seed: int) -> None:
+def one_image(view: View, key: str, seed: int) -> None:
     """A select for one image, and a dialog with what every variant says of it."""
     numbers = sorted(
         {
@@ -163,7 +166,7 @@ def one_image(view: View, seed: int) -> None:
         **state.bound(IMAGE),
     )
     if chosen is not None:
-        _show_image(view, seed, int(chosen))
+        _show_image(view, key, seed, int(chosen))
 
 
 def _close_image() -> None:
@@ -171,7 +174,7 @@ def _close_image() -> None:
 
 
 @st.dialog("One image in all variants", width="medium", on_dismiss=_close_image)
-def _show_image(view: View, seed: int, index: int) -> None:
+def _show_image(view: View, key: str, seed: int, index: int) -> None:
     names = view.info.class_names
     frame, target = probabilities(view, seed, index)
     left, right = st.columns([1, 3])
@@ -183,6 +186,27 @@ def _show_image(view: View, seed: int, index: int) -> None:
     html = tables.probability_table(frame, variants=labels(view), class_names=names)
     pick(html, key="probabilities")
     st.caption(f"Probabilities of seed {seed}; green is the true label, orange a wrong one.")
+    link_to_explanation(view, key, seed, index)
+
+
+def link_to_explanation(view: View, key: str, seed: int, index: int) -> None:
+    """A link to the Explain page for this image, variant and seed, where that page can be reached.
+
+    The seed goes into the choice that the Explain page offers while the sidebar shows all seeds.
+    """
+    several = len(view.runs[key]) > 1
+    query = {
+        state.DATASET: view.info.key,
+        **({} if several else {state.SEED: str(seed)}),
+        **explain_choice.query(index, key, seed if several else None),
+    }
+    with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
+        st.page_link(
+            "pages/explain.py",
+            label="Explain this image",
+            icon=":material/search_insights:",
+            query_params=query,
+        )
 
 
 def _wrong_in(view: View, index: int) -> str:

@@ -15,6 +15,12 @@ import streamlit as st
 from ui import state
 
 JS = """
+function bringIntoView(scroll, current) {
+  if (!scroll || !current) return;
+  const [outer, inner] = [scroll.getBoundingClientRect(), current.getBoundingClientRect()];
+  scroll.scrollLeft += inner.left - outer.left - outer.width / 2 + inner.width / 2;
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   let box = parentElement.querySelector(".picker");
   if (!box) {
@@ -25,10 +31,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (box.shown !== data) {
     // Redrawing loses focus and scroll position, so both are put back.
     const focused = parentElement.activeElement?.dataset?.pick;
-    const top = box.querySelector(".scroll")?.scrollTop ?? 0;
+    const before = box.querySelector(".scroll");
+    const [left, top] = [before?.scrollLeft ?? 0, before?.scrollTop ?? 0];
     box.innerHTML = data;
     box.shown = data;
-    if (box.querySelector(".scroll")) box.querySelector(".scroll").scrollTop = top;
+    box.querySelector(".scroll")?.scrollTo(left, top);
+    if (!before) bringIntoView(box.querySelector(".scroll"), box.querySelector("[aria-current]"));
     if (focused) box.querySelector(`[data-pick="${focused}"]`)?.focus({ preventScroll: true });
   }
   box.onclick = (event) => {

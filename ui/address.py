@@ -1,0 +1,82 @@
+"""Choices that the address names by the words of the command line: `variant=gn&method=saliency`.
+
+A widget bound to the address (`ui.state.bound`) understands only the label that it shows. Here the
+page reads the address before a widget is made and writes it afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from ui import state
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice under `name`; `parse` gives the value of a text, or None if it means nothing.
+
+    `default` is shown, and left out of the address, until something is chosen.
+    """
+
+    name: str
+    parse: Callable[[str], Any | None]
+    default: Any
+
+    @property
+    def key(self) -> str:
+        """The key of the widget, which keeps its value while other pages are shown."""
+        return f"chosen-{self.name}"
+
+    def widget(self) -> dict[str, Any]:
+        """Arguments for the widget. What is new in the address goes before what was chosen."""
+        asked, chosen = state.requested(self.name), state.value(self.key)
+        if asked is not None and asked != state.value(self._written):
+            found = self.parse(asked)
+            state.put(self._refused, (asked, self.default) if found is None else None)
+            state.put(self.key, self.default if found is None else found)
+        elif chosen is None or self.parse(str(chosen)) is None:  # left over from another data set
+            state.put(self.key, self.default)
+        return {"key": self.key, "persist_state": "session"}
+
+    def settle(self, chosen: Any, *, what: str, shown: str) -> None:
+        """Writes what was chosen into the address; call it once the widget has been made.
+
+        As long as the default stands for something that does not exist, says so: `what` was asked
+        for ("method") and what is `shown` instead.
+        """
+        if str(chosen) != (state.requested(self.name) or str(self.default)):
+            st.query_params[self.name] = str(chosen)
+        state.put(self._written, str(chosen))
+        asked, instead = state.value(self._refused) or (None, None)
+        if asked is not None and instead == chosen:
+            st.warning(
+                f"The address asks for {what} {asked[:40]}, which does not exist. This is {shown}.",
+                icon=":material/link_off:",
+            )
+
+    @property
+    def _written(self) -> str:
+        return f"{self.key}-written"
+
+    @property
+    def _refused(self) -> str:
+        return f"{self.key}-refused"
+
+
+def one_of(name: str, options: list[str], default: str | None = None) -> Choice:
+    """A choice among `options`; the first one is the default."""
+    return Choice(name, {option: option for option in options}.get, default or options[0])
+
+
+def number(name: str, last: int, default: int) -> Choice:
+    """A choice among the numbers from 0 to `last`."""
+    return Choice(name, lambda text: _parse_number(text, last), default)
+
+
+def _parse_number(text: str, last: int) -> int | None:
+    # Ten digits hold every number of an image, and int() refuses thousands of them.
+    return int(text) if text.isdecimal() and len(text) <= 10 and int(text) <= last else None

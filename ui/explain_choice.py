@@ -1,0 +1,143 @@
+"""The top of the Explain page: which image, and which of the networks of a variant."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from ui import address, failures_tables, resources, state
+from ui.explain_data import Subject, around, failing_images, make_subject
+from ui.explain_pictures import strip
+from ui.failures_view import View, label
+from ui.picker import pick
+
+VARIANT, INDEX, CLASS, POOL, SEED = "variant", "index", "class", "pictures", "explained_seed"
+FAILURES, ALL = "failures", "all"
+POOL_LABELS = {FAILURES: "Failures", ALL: "All test images"}
+FIRST, ANY = "first", "any"
+
+
+def query(index: int, variant: str, seed: int | None) -> dict[str, str]:
+    """The part of an address that shows this image; `seed` None leaves it to the sidebar."""
+    found = {INDEX: str(index), VARIANT: variant}
+    return found if seed is None else {**found, SEED: str(seed)}
+
+
+def choose(view: View) -> Subject:
+    """Draws the choice and returns what it comes to; all of it is kept in the address."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        variant = _choose_variant(view)
+        seed = _choose_seed(view, variant)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        pool = _choose_pool(view, variant, seed)
+        index = _choose_index(view, pool)
+    _show_strip(view, variant, pool, index)
+    seed = seed or _first_failing(view, variant, index)
+    runs = {key: run for key, group in view.runs.items() for run in group if run.seed == seed}
+    predictions = {key: resources.predictions(run) for key, run in runs.items()}
+    image = None if view.images is None else view.images[index]
+    return make_subject(view.info, index, variant, runs, predictions, image)
+
+
+def _choose_variant(view: View) -> str:
+    options = list(view.runs)
+    choice = address.one_of(VARIANT, options)
+    chosen = st.segmented_control(
+        "Variant",
+        options,
+        required=True,
+        format_func=label,
+        help="Whose failures are offered, and which network is diagnosed below.",
+        **choice.widget(),
+    )
+    choice.settle(chosen, what="the variant", shown=label(chosen))
+    return chosen
+
+
+def _choose_seed(view: View, key: str) -> int | None:
+    """The chosen seed, None for the first that fails; asked only where there are several."""
+    seeds = [str(run.seed) for run in view.runs[key]]
+    if len(seeds) == 1:
+        return int(seeds[0])
+    choice = address.one_of(SEED, [FIRST, *seeds])
+    chosen = st.selectbox(
+        "Seed explained",
+        [FIRST, *seeds],
+        width=170,
+        format_func=lambda seed: "first that fails" if seed == FIRST else seed,
+        help="One network of each variant is explained, all of the same seed. “First that fails” "
+        "is the first seed with which the chosen variant gets the image wrong.",
+        **choice.widget(),
+    )
+    choice.settle(chosen, what="seed", shown="the first seed that fails")
+    return None if chosen == FIRST else int(chosen)
+
+
+def _first_failing(view: View, key: str, index: int) -> int:
+    """The first seed with which the variant fails on the image; without any, its first seed."""
+    frames = view.failures[key]
+    failing = [seed for seed, frame in frames.items() if (frame["index"] == index).any()]
+    return min(failing or frames)
+
+
+def _choose_pool(view: View, key: str, seed: int | None) -> pd.DataFrame:
+    """The images that are offered: `index, target`, and of failures what they are taken for.
+
+    Where there are no failures, all test images are offered.
+    """
+    names = view.info.class_names
+    frames = {s: f for s, f in view.failures[key].items() if seed in (None, s)}
+    pool = failing_images(frames)
+    kinds = address.one_of(POOL, [FAILURES, ALL] if len(pool) else [ALL])
+    kind = st.segmented_control(
+        "Pictures",
+        [FAILURES, ALL] if len(pool) else [ALL],
+        required=True,
+        format_func=POOL_LABELS.__getitem__,
+        **kinds.widget(),
+    )
+    kinds.settle(kind, what="pictures", shown=POOL_LABELS[kind].lower())
+    classes = address.one_of(CLASS, [ANY, *names])
+    chosen = st.selectbox("True label", [ANY, *names], width=120, **classes.widget())
+    classes.settle(chosen, what="class", shown="any class")
+    if kind == ALL:
+        targets = resources.predictions(view.runs[key][0]).targets
+        pool = pd.DataFrame({"index": np.arange(len(targets)), "target": targets})
+    return pool if chosen == ANY else pool[pool["target"] == names.index(chosen)]
+
+
+def _choose_index(view: View, pool: pd.DataFrame) -> int:
+    first_run = next(iter(view.runs.values()))[0]
+    last = len(resources.predictions(first_run).targets) - 1
+    choice = address.number(INDEX, last, int(pool["index"].iloc[0]) if len(pool) else 0)
+    chosen = int(
+        st.number_input("Test image", 0, last, "min", width=150, step=1, **choice.widget())
+    )
+    shown = f"{chosen}; {view.info.label} has test images 0 to {last:,}"
+    choice.settle(chosen, what="test image", shown=shown)
+    return chosen
+
+
+def _show_strip(view: View, key: str, pool: pd.DataFrame, index: int) -> None:
+    """The offered pictures in one row; the shown one is marked."""
+    shown = pool[around(pool["index"].tolist(), index)]
+    if shown.empty:
+        st.info("No failure has this label: choose another one, or all test images.")
+        return
+    html = strip(
+        shown,
+        images=view.images,
+        class_names=view.info.class_names,
+        current=index,
+        color=failures_tables.variant_color(key),
+    )
+    pick(html, key="strip", on_pick=pick_index)
+    kind = "failures of " + label(key) if "predicted" in pool else "test images"
+    few = f"{len(shown)} of {len(pool):,}" if len(shown) < len(pool) else f"{len(pool)}"
+    st.caption(f"{few} {kind}. Press a picture to explain it.")
+
+
+def pick_index(picked: str) -> None:
+    """Shows the image with that number; for use as a callback."""
+    state.put(address.number(INDEX, 0, 0).key, int(picked))

@@ -1,0 +1,156 @@
+"""What the variants say of one test image, as frames and sentences; no streamlit, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from core.analysis.metrics import softmax
+from core.data.datasets import DatasetInfo
+from core.training.runs import Predictions, Run
+from ui.charts import VARIANT_LABELS
+from ui.images import format_percent, with_article
+
+STRIP_SIZE = 60
+"""Pictures offered at once; more would take longer to send than to find by number."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The image that is explained, and the networks that explain themselves.
+
+    `runs` maps each variant to its run of `seed`; `logits` to what that run says of the image,
+    (10,) float32, and `predicted` to the class it decided on. `image` (28, 28) uint8, or None where
+    the pictures are not on this machine.
+    """
+
+    info: DatasetInfo
+    index: int
+    target: int
+    seed: int
+    variant: str
+    runs: Mapping[str, Run]
+    logits: Mapping[str, np.ndarray]
+    predicted: Mapping[str, int]
+    image: np.ndarray | None
+
+    @property
+    def name(self) -> str:
+        """The true class in words."""
+        return self.info.class_names[self.target]
+
+    @property
+    def file_stem(self) -> str:
+        """How files made from this view are called."""
+        return f"{self.info.key}-{self.index}-seed-{self.seed}"
+
+
+def make_subject(
+    info: DatasetInfo,
+    index: int,
+    variant: str,
+    runs: Mapping[str, Run],
+    predictions: Mapping[str, Predictions],
+    image: np.ndarray | None,
+) -> Subject:
+    """Test image `index` as the `runs` of one seed (variant → run) see it."""
+    return Subject(
+        info=info,
+        index=index,
+        target=int(predictions[variant].targets[index]),
+        seed=runs[variant].seed,
+        variant=variant,
+        runs=runs,
+        logits={key: found.logits[index] for key, found in predictions.items()},
+        predicted={key: int(found.predicted[index]) for key, found in predictions.items()},
+        image=image,
+    )
+
+
+def verdicts(subject: Subject) -> pd.DataFrame:
+    """One row per variant: `variant, label, predicted` (class name), `right, probability` (of the
+    predicted class), `true_probability, margin`.
+
+    The margin is the logit of the true class less the largest other one: below 0 the variant is
+    wrong. Logits are stored in half precision, so a tie can be 0.
+    """
+    names, target = subject.info.class_names, subject.target
+    rows = []
+    for key, logits in subject.logits.items():
+        shares, predicted = softmax(logits), subject.predicted[key]
+        rows.append(
+            {
+                "variant": key,
+                "label": VARIANT_LABELS.get(key, key),
+                "predicted": names[predicted],
+                "right": predicted == target,
+                "probability": float(shares[predicted]),
+                "true_probability": float(shares[target]),
+                "margin": float(logits[target]) - float(np.delete(logits, target).max()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def class_probabilities(subject: Subject) -> pd.DataFrame:
+    """One row per variant and class: `variant, class, logit, probability, is_target`."""
+    names = subject.info.class_names
+    return pd.DataFrame(
+        {
+            "variant": key,
+            "class": name,
+            "logit": float(logit),
+            "probability": float(share),
+            "is_target": number == subject.target,
+        }
+        for key, logits in subject.logits.items()
+        for number, (name, logit, share) in enumerate(
+            zip(names, logits, softmax(logits), strict=True)
+        )
+    )
+
+
+def verdict_sentence(subject: Subject) -> str:
+    """Who is wrong, and what they take the image for, in one line of Markdown."""
+    frame = verdicts(subject)
+    wrong = frame[~frame["right"]]
+    if wrong.empty:
+        least = frame.sort_values("margin").iloc[0]
+        return (
+            f"**All {len(frame)} variants are right.** The least certain is {least['label']}, "
+            f"with {format_percent(least['probability'])}."
+        )
+    if len(wrong) == len(frame) and wrong["predicted"].nunique() == 1:
+        return f"**All {len(frame)} variants take it for {with_article(wrong['predicted'][0])}.**"
+    how_many = "All" if len(wrong) == len(frame) else f"{len(wrong)} of"
+    taken = "; ".join(
+        f"for {with_article(str(name))} by {', '.join(rows['label'])}"
+        for name, rows in wrong.groupby("predicted", sort=False)
+    )
+    verb = "is" if len(wrong) == 1 else "are"
+    return f"**{how_many} {len(frame)} variants {verb} wrong.** It is taken {taken}."
+
+
+def failing_images(failures: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
+    """The images on which any seed of one variant fails, those that most seeds fail on first.
+
+    `failures` maps a seed to a frame of failures. Columns `index, target, predicted, probability`
+    (of the most certain failing seed), `seeds` (how many fail) and `first_seed` (that fails).
+    """
+    rows = pd.concat([frame.assign(seed=seed) for seed, frame in failures.items()])
+    rows = rows.sort_values(["probability", "index"], ascending=[False, True])
+    groups = rows.groupby("index")
+    first = groups[["target", "predicted", "probability"]].first()
+    counted = first.assign(seeds=groups.size(), first_seed=groups["seed"].min()).reset_index()
+    return counted.sort_values(["seeds", "probability", "index"], ascending=[False, False, True])
+
+
+def around(indices: Sequence[int], current: int, size: int = STRIP_SIZE) -> slice:
+    """The part of `indices` that is offered: at most `size`, about `current` if it is there."""
+    found = list(indices)
+    position = found.index(current) if current in found else 0
+    start = max(0, min(position - size // 2, len(found) - size))
+    return slice(start, start + size)

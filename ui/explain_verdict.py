@@ -1,0 +1,52 @@
+"""The image as the networks see it, and what each variant says of it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import failures_tables, images
+from ui.charts import VARIANT_LABELS
+from ui.charts_explain import margin_alt, margin_chart
+from ui.downloads import download_row
+from ui.explain_data import Subject, class_probabilities, verdict_sentence, verdicts
+from ui.picker import pick
+
+
+def show(subject: Subject) -> None:
+    """The image beside the six verdicts, then every class's probability."""
+    frame = verdicts(subject)
+    picture, words = st.columns([1, 3], gap="large")
+    with picture:
+        _picture(subject)
+    with words:
+        st.header(f"Test image {subject.index} is labelled {subject.name}", anchor=False)
+        st.markdown(verdict_sentence(subject))
+        chart = margin_chart(frame)
+        st.altair_chart(chart, key="margins", alt=margin_alt(frame))
+        st.caption(
+            "Margin: the logit of the true label less the largest other. Left of 0 the variant is "
+            "wrong (✗); what it says stands beside the bar, with its probability."
+        )
+        download_row(chart, frame, f"verdicts-{subject.file_stem}")
+    _table(subject)
+
+
+def _picture(subject: Subject) -> None:
+    if subject.image is None:
+        st.caption("The picture is not on this machine.")
+        return
+    said = f"test image {subject.index} as the networks see it, {images.with_article(subject.name)}"
+    st.html(images.large_picture(subject.image[None], 0, said))
+    st.caption(f"28×28 pixels, as the networks see them. Seed {subject.seed}.")
+
+
+def _table(subject: Subject) -> None:
+    frame = class_probabilities(subject)
+    shown = {key: VARIANT_LABELS.get(key, key) for key in subject.logits}
+    names = subject.info.class_names
+    pick(
+        failures_tables.probability_table(frame, variants=shown, class_names=names),
+        key="probabilities",
+    )
+    st.caption("Probability of each class; green is the true label, orange a wrong one.")
+    download_row(None, frame, f"probabilities-{subject.file_stem}")
