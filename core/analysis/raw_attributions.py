@@ -45,7 +45,8 @@ class ScalarNetwork(nn.Module):
     def __init__(self, network: nn.Module, weights: Sequence[float]) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).eval()
-        self.contrast = nn.Linear(len(weights), 1, bias=False)
+        # On "meta" its first weights are not drawn from the global generator.
+        self.contrast = nn.Linear(len(weights), 1, bias=False, device="meta")
         self.contrast.weight = nn.Parameter(torch.tensor([list(weights)], dtype=torch.float32))
         self.to(next(network.parameters()).device).requires_grad_(False)
 
