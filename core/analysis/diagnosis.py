@@ -19,6 +19,7 @@ import torch
 
 from core.analysis.gradient_share import gradient_share
 from core.analysis.head import HeadDecomposition, decompose_head, last_maps
+from core.analysis.normalizing import displaced
 from core.analysis.patching import (
     family_band,
     margins,
@@ -26,7 +27,7 @@ from core.analysis.patching import (
     repair_values,
     single_patches,
 )
-from core.analysis.reference import Reference
+from core.analysis.reference import Reference, statistics_in_use
 from core.analysis.sentences import describe
 from core.analysis.target import DEFAULT_TARGET, Target, resolve_target
 from core.config import Variant
@@ -271,8 +272,15 @@ def _control_values(reference: Reference, index: np.ndarray) -> tuple[np.ndarray
 def _donor_values(
     reference: Reference, inputs: torch.Tensor, weights: torch.Tensor, donor_class: int
 ) -> np.ndarray:
-    """φ (N, L) of the image with the statistics of N training images of `donor_class` instead."""
+    """φ (N, L) of the image when its statistics are changed by as much as differs between images.
+
+    The alternative is what each layer uses for this image (not the population's), displaced as each
+    of N training images of `donor_class` differs from their mean. The donors' own statistics would
+    be no control: where the image's are at fault, they repair it as well as the population's do.
+    """
     donors = reference.donors[donor_class]
+    used = statistics_in_use(reference.network, inputs)
+    alternative = [displaced(n, s, d) for (n, s), d in zip(used, donors, strict=True)]
     num = len(donors[0].mean)
-    logits = patched_logits(reference.network, inputs.expand(num, -1, -1, -1), donors)
+    logits = patched_logits(reference.network, inputs.expand(num, -1, -1, -1), alternative)
     return repair_values(margins(logits, weights.expand(num, -1)))

@@ -59,6 +59,17 @@ def apply(norm: Norm, h: Tensor, statistics: Statistics) -> Tensor:
     return torch.addcmul(shift[:, :, None, None], h, scale[:, :, None, None])
 
 
+def displaced(norm: Norm, statistics: Statistics, donors: Statistics) -> Statistics:
+    """`statistics` (1, G), changed as each of N `donors` (N, G) differs from their mean.
+
+    Means by the difference; variances (plus ε) by the ratio to the geometric mean.
+    """
+    log_var = (donors.var + norm.eps).log()
+    ratio = (log_var - log_var.mean(0)).exp()
+    var = (statistics.var + norm.eps) * ratio - norm.eps
+    return Statistics(statistics.mean + donors.mean - donors.mean.mean(0), var.clamp_min(0))
+
+
 def frozen_copy(network: nn.Module) -> nn.Module:
     """A copy on the CPU, in evaluation mode, whose parameters need no gradient.
 

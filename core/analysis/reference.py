@@ -11,7 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.analysis.normalizing import Statistics, frozen_copy, image_statistics
+from core.analysis.normalizing import (
+    Norm,
+    Statistics,
+    frozen_copy,
+    image_statistics,
+    statistics_of,
+)
 from core.analysis.patching import Alternative, patched_logits, single_patches
 from core.config import NUM_CLASSES
 from core.data.augmentation import normalize
@@ -20,7 +26,7 @@ from core.model.network import NUM_CONVS, Network
 from core.training.runs import Predictions
 
 SAMPLE_PER_CLASS = 200
-"""Training images per class, evenly spaced: donors all, the rest from those classified correctly."""
+"""Training images per class, evenly spaced; each is a donor, the correct ones make the rest."""
 NUM_CONTROLS = 200
 NUM_BACKGROUND = 200
 BATCH_SIZE = 100
@@ -115,6 +121,17 @@ def _evenly_spaced(targets: np.ndarray) -> np.ndarray:
         steps = np.linspace(0, len(members) - 1, min(SAMPLE_PER_CLASS, len(members)))
         chosen.append(members[steps.astype(int)])
     return np.sort(np.concatenate(chosen))
+
+
+@torch.inference_mode()
+def statistics_in_use(network: nn.Sequential, inputs: Tensor) -> list[tuple[Norm, Statistics]]:
+    """Each normalization layer with the statistics that it uses for inputs (B, 1, 28, 28)."""
+    x, found = inputs, []
+    for module in network:
+        if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+            found.append((module, statistics_of(module, x)))
+        x = module(x)
+    return found
 
 
 @torch.inference_mode()
