@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import typer
 
@@ -31,6 +32,8 @@ for command in (
 
 def main() -> int:
     """Runs the command line; a word it does not understand costs one line and status 2."""
+    # Pillow's, of damaged files, would stand around the one line that refuses them.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         return app(prog_name="python -m core", standalone_mode=False) or 0
     except typer.TyperException as error:

@@ -19,3 +19,14 @@ class DataError(NormLabError):
 
 class RunError(NormLabError):
     """A run folder cannot be read, written or locked; the message names it."""
+
+
+class ImageError(NormLabError):
+    """A picture was refused: the message is for people, `code` names the reason for programs."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message, code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -34,7 +34,8 @@ INTERFACE = ("ui", "pages", "streamlit_app")
 TORCH_FREE = (
     *("core.config", "core.errors", "core.published", "core.training.runs"),
     *("core.training.storage", "core.analysis.metrics", "core.analysis.significance"),
-    *("core.data.datasets", "ui.charts", "ui.images", "ui.resources", "ui.sidebar"),
+    *("core.data.datasets", "core.data.image_gate", "core.data.preprocess"),
+    *("ui.charts", "ui.images", "ui.resources", "ui.sidebar"),
 )
 TORCH_FREE_PAGES = ("streamlit_app", "pages.overview", "pages.curves", "pages.failures")
 

@@ -1,0 +1,247 @@
+"""From any picture of a digit to what the networks see: by hand where a person can count it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.datasets import load_split
+from core.data.image_gate import Picture
+from core.data.preprocess import (
+    Preprocessed,
+    background,
+    center,
+    find_polarity,
+    preprocess,
+    read_image,
+)
+from core.errors import ImageError, UsageError
+from tests.pictures import DIGIT, PAPER, encode, ink_on_transparent, mutations, valid_files
+
+INVERTED = "The ink is darker than the paper: the picture was inverted."
+# 20×12 pixels; its centre of mass, (9.5, 5.5), comes to lie at (13.5, 13.5), as near to 14 as
+# 14.5, of which two Python's `round` takes the even start.
+BAR = np.zeros((28, 28), np.uint8)
+BAR[4:24, 8:20] = 255
+
+
+def read(pixels: np.ndarray | Image.Image, *notices: str, **options: str) -> np.ndarray:
+    result = read_image(encode(pixels), **options)
+    assert result.notices == notices
+    return check(result)
+
+
+def check(result: Preprocessed) -> np.ndarray:
+    image = result.image
+    assert image.shape == (28, 28) and image.dtype == np.uint8
+    assert image.flags.writeable and image.flags.c_contiguous  # else torch warns or copies
+    return image
+
+
+def enlarged(digit: np.ndarray, times: int, top: int, left: int) -> np.ndarray:
+    """`digit` with pixels of `times`×`times`, on a black page with these margins and 30 more."""
+    pixels = np.kron(digit, np.ones((times, times), np.uint8))
+    return np.pad(pixels, ((top, 30), (left, 30)))
+
+
+# Pictures of 28×28
+
+
+def assert_unchanged(images: np.ndarray) -> None:
+    for image in images:
+        np.testing.assert_array_equal(read(image), image)
+
+
+def test_a_data_sets_digits_come_out_unchanged():
+    assert_unchanged(load_split("digits", Path(), "test").images)
+
+
+def test_mnist_comes_out_unchanged(mnist_root):
+    assert_unchanged(load_split("mnist", mnist_root, "test").images[::10])
+
+
+def test_every_mnist_digit_is_seen_as_light_on_dark_and_its_negative_inverted(mnist_root):
+    for image in load_split("mnist", mnist_root, "test").images:
+        assert find_polarity(image) == "light_on_dark"
+        assert find_polarity(255 - image) == "dark_on_light"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+def test_the_file_it_comes_in_does_not_matter(tmp_path, kind, mode):
+    path = tmp_path / "digit"
+    path.write_bytes(encode(Image.fromarray(DIGIT).convert(mode), kind))
+    np.testing.assert_array_equal(check(read_image(path)), DIGIT)
+    np.testing.assert_array_equal(check(read_image(path.read_bytes())), DIGIT)
+
+
+def test_dark_on_light_is_inverted_with_a_notice():
+    np.testing.assert_array_equal(read(255 - DIGIT, INVERTED), DIGIT)
+
+
+def test_ink_on_transparent_shows_the_digit():
+    white, black = (f"The transparent parts were taken as {n} paper." for n in ("white", "black"))
+    np.testing.assert_array_equal(read(ink_on_transparent(0), white, INVERTED), DIGIT)
+    np.testing.assert_array_equal(read(ink_on_transparent(255), black), DIGIT)
+
+
+def test_the_polarity_can_be_given():
+    for pixels in (DIGIT, 255 - DIGIT):
+        np.testing.assert_array_equal(read(pixels, polarity="light_on_dark"), pixels)
+        np.testing.assert_array_equal(read(pixels, polarity="dark_on_light"), 255 - pixels)
+    with pytest.raises(UsageError, match=r"'dark'.*auto, dark_on_light, light_on_dark\."):
+        read_image(encode(DIGIT), polarity="dark")
+
+
+# Polarity and background
+
+
+def test_the_border_decides_even_where_ink_covers_most():
+    bold = np.full((50, 50), 30, np.uint8)
+    bold[:4] = bold[-4:] = bold[:, :4] = bold[:, -4:] = 220
+    assert (bold == 30).mean() > 0.6
+    assert background(bold) == 220
+    assert find_polarity(bold) == "dark_on_light"
+    assert find_polarity(255 - bold) == "light_on_dark"
+
+
+def test_ink_may_touch_the_border():
+    page = np.zeros((40, 40), np.uint8)
+    page[:, 10:20] = 200
+    assert background(page) == 0 and find_polarity(page) == "light_on_dark"
+
+
+def test_a_polarity_that_leaves_nothing_is_refused():
+    with pytest.raises(ImageError, match="polarity: choose the other one") as error:
+        read_image(encode(PAPER), polarity="light_on_dark")
+    assert error.value.code == "blank"
+
+
+# Size and place
+
+
+def test_a_bar_on_paper_stands_where_its_mass_is_centred():
+    np.testing.assert_array_equal(read(PAPER, INVERTED), BAR)
+    np.testing.assert_array_equal(read(255 - PAPER), BAR)
+
+
+def test_a_lying_bar_is_scaled_by_its_width():
+    lying = np.pad(np.full((30, 50), 255, np.uint8), 9)
+    np.testing.assert_array_equal(read(lying), BAR.T)
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (200, 150), (40, 90), (128, 112)])
+def test_paper_becomes_black_and_the_strongest_ink_white(paper, ink):
+    pixels = np.where(PAPER == 0, ink, paper).astype(np.uint8)
+    np.testing.assert_array_equal(read(pixels, *[INVERTED] * (paper > ink)), BAR)
+
+
+@pytest.mark.parametrize(("times", "top", "left"), [(1, 0, 7), (4, 11, 0), (10, 200, 31)])
+def test_size_and_place_on_the_page_do_not_matter(times, top, left):
+    expected = read(enlarged(DIGIT, 1, 5, 5))
+    found = read(enlarged(DIGIT, times, top, left))
+    assert np.abs(found.astype(int) - expected).mean() < 1  # displaced by one pixel: 12
+
+
+def test_an_mnist_digit_printed_large_is_nearly_itself(mnist_root):
+    differences = [
+        np.abs(read(enlarged(image, 10, 50, 90)).astype(int) - image).mean()
+        for image in load_split("mnist", mnist_root, "test").images[::100]
+    ]
+    assert np.median(differences) < 4 and max(differences) < 30
+
+
+def test_the_longer_side_has_20_pixels_and_the_mass_is_centred():
+    for digit in load_split("digits", Path(), "test").images[:50]:
+        image = read(enlarged(digit, 6, 3, 70))
+        rows, columns = np.nonzero(image)
+        assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+        mass = image.astype(float)
+        for axis in (0, 1):
+            mean = np.average(np.arange(28), weights=mass.sum(axis=1 - axis))
+            assert abs(mean - 14) <= 0.5
+
+
+def test_mass_at_one_end_does_not_push_ink_out_of_the_field():
+    mushroom = np.zeros((20, 20), np.uint8)
+    mushroom[:1] = 255
+    mushroom[1:, 10] = 1
+    centred = center(mushroom)
+    assert centred.sum() == mushroom.sum()
+    assert (centred[8] > 0).sum() == 20  # without the limit the top row would lie in row 14
+
+
+def test_a_thin_stroke_in_a_large_picture_stays_visible():
+    page = np.full((3000, 2000), 255, np.uint8)
+    page[500:2500, 1000:1004] = 0
+    image = read(page, INVERTED)
+    assert image.max() == 255
+    assert [np.ptp(indices) + 1 for indices in np.nonzero(image)] == [20, 1]
+
+
+def test_faint_dirt_is_not_taken_for_ink():
+    dirty = 255 - PAPER
+    dirty[2, 2] = 20
+    np.testing.assert_array_equal(read(dirty), BAR)
+    dirty[2, 2] = 60
+    assert (read(dirty) != BAR).any()
+
+
+def test_eight_pixels_are_enough():
+    tiny = np.zeros((8, 8), np.uint8)
+    tiny[1:7, 3:5] = 16
+    image = read(tiny)
+    assert np.ptp(np.nonzero(image)[0]) + 1 == 20 and image.max() == 255
+
+
+# Steps
+
+
+def test_the_steps_are_shown_in_order_and_small():
+    page = np.pad(PAPER, ((500, 0), (0, 0)), constant_values=255)
+    steps = preprocess(Picture(page, ("Seen before.",))).steps
+    assert list(steps) == ["grey", "inverted", "cropped"]
+    assert [step.shape for step in steps.values()] == [(256, 14), (256, 14), (20, 12)]
+    assert all(step.dtype == np.uint8 for step in steps.values())
+    assert (steps["cropped"] == 255).all()
+    assert steps["grey"].max() == 255 and (steps["grey"][0] == 255).all()
+    assert (steps["inverted"][0] == 0).all()
+    assert list(read_image(encode(DIGIT)).steps) == ["grey"]
+
+
+def test_notices_of_the_gate_come_first():
+    assert preprocess(Picture(PAPER, ("Seen before.",))).notices == ("Seen before.", INVERTED)
+
+
+# Damaged files
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
+def test_two_thousand_mutations_give_a_digit_or_one_line():
+    for content in valid_files():
+        check(read_image(content))
+    before, most, outcomes, lines = resident_bytes(), 0, Counter[str](), set[str]()
+    for content in mutations(2000, seed=0):
+        start = time.perf_counter()
+        try:
+            check(read_image(content))
+            outcomes["accepted"] += 1
+        except ImageError as error:
+            outcomes[error.code] += 1
+            lines.add(str(error))
+        assert time.perf_counter() - start < 2
+        most = max(most, resident_bytes())
+    assert not any("\n" in line for line in lines)
+    assert most - before < 64 * 2**20
+    # Neither everything refused nor only by the first bytes.
+    assert min(outcomes["accepted"], outcomes["damaged"]) > 200 and len(outcomes) >= 5
