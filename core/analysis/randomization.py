@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -37,7 +39,9 @@ class RandomizationCheck:
 
     `similarities` has one value per entry of `layers`: the mean over `num_networks` draws of the
     size of the rank correlation; `low` and `high` are the smallest and largest. The last entry is
-    the check with all layers at once, `all_layers`; it fails above `MAX_SIMILARITY`.
+    the check with all layers at once, `all_layers`; it fails above `MAX_SIMILARITY`. `alike_until`
+    is the first layer whose randomization brings the mean to that limit or below: the later it
+    comes, the less the map depends on the layers before it. None if none does.
     """
 
     layers: tuple[str, ...]
@@ -46,6 +50,7 @@ class RandomizationCheck:
     high: tuple[float, ...]
     all_layers: float
     passed: bool
+    alike_until: str | None
     num_networks: int
 
     def to_dict(self) -> dict:
@@ -69,22 +74,23 @@ def check_randomization(
 ) -> RandomizationCheck:
     """Compares a map with those that `explain` makes of the same image for randomized networks.
 
-    `image` (1, 28, 28) float32, normalized; `attributions` (28, 28); `explain` gets copies. Maps
-    are compared with their signs, as they are drawn: sizes alone agree wherever there is ink and
-    away from the border, whatever the weights. The sign of the correlation is dropped, because a
-    random network's output may have either.
+    `image` (1, 28, 28) float32, normalized; `attributions` (28, 28); `explain` gets copies, in
+    several threads. Maps are compared with their signs, as they are drawn: sizes alone agree
+    wherever there is ink and away from the border, whatever the weights. The sign of the
+    correlation is dropped, because a random network's output may have either.
     """
     inputs = torch.as_tensor(image, dtype=torch.float32).unsqueeze(0)
-    found = np.array(
-        [
-            [
-                abs(rank_correlation(attributions, _as_map(explain(randomized, inputs))))
-                for _, randomized in cascade(network, (seed, number))
-            ]
-            for number in range(num_networks)
+
+    def compare(number: int) -> list[float]:
+        return [
+            abs(rank_correlation(attributions, _as_map(explain(randomized, inputs))))
+            for _, randomized in cascade(network, (seed, number))
         ]
-    )
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = np.array(list(pool.map(compare, range(num_networks))))
     mean = found.mean(axis=0)
+    different = [name for name, value in zip(LAYERS, mean, strict=True) if value <= MAX_SIMILARITY]
     return RandomizationCheck(
         layers=LAYERS,
         similarities=tuple(mean.tolist()),
@@ -92,6 +98,7 @@ def check_randomization(
         high=tuple(found.max(axis=0).tolist()),
         all_layers=float(mean[-1]),
         passed=bool(mean[-1] <= MAX_SIMILARITY),
+        alike_until=different[0] if different else None,
         num_networks=num_networks,
     )
 

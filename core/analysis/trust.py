@@ -13,29 +13,33 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import pandas as pd
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.analysis.attribution import AttributionMap, attribute
+from core.analysis.attribution import AttributionMap, Job, attribute_many
 from core.analysis.baselines import Baseline
 from core.analysis.curves import Curve, deletion_insertion
 from core.analysis.faithfulness import Infidelity, measure_infidelity, measure_sensitivity
-from core.analysis.randomization import RandomizationCheck, check_randomization
-from core.analysis.raw_attributions import MIN_STEPS, PATH_METHODS, raw_attributions
+from core.analysis.randomization import (
+    NUM_NETWORKS,
+    Explain,
+    RandomizationCheck,
+    check_randomization,
+)
+from core.analysis.raw_attributions import MIN_STEPS, raw_attributions
 from core.analysis.similarity import SeedSimilarity, seed_similarity
 from core.errors import UsageError
 from core.model.network import Network
 
-MAX_STEPS = 128
-"""Of the maps that the tests make by the dozen; the map under test keeps its own."""
+MAX_STEPS = 256
+"""Of the maps for max-sensitivity, which hardly changes beyond; those of random networks get 64."""
+
+NETWORKS = {"shapley_value_sampling": 2}
+"""Random networks for a method whose maps take half a second each."""
 
 
 @dataclass(frozen=True)
 class Trust:
-    """The tests of one map.
-
-    `seeds` is None where no other seed has a valid map. `n_steps` is that of the maps made for the
-    tests, None for methods without steps.
-    """
+    """The tests of one map; `seeds` is None where no other seed has a valid map."""
 
     randomization: RandomizationCheck
     infidelity: Infidelity
@@ -43,7 +47,6 @@ class Trust:
     deletion: Curve
     insertion: Curve
     seeds: SeedSimilarity | None
-    n_steps: int | None
 
     def to_dict(self) -> dict:
         """Ready for JSON."""
@@ -70,10 +73,9 @@ def examine_map(
     """
     if found.attributions is None:
         raise UsageError(f"There is no map of {found.variant} by {found.method} to test.")
-    n_steps = min(found.n_steps or MIN_STEPS, MAX_STEPS)
 
-    def explain(network: nn.Module, inputs: Tensor) -> Tensor:
-        return raw_attributions(
+    def explain_in(n_steps: int) -> Explain:
+        return lambda network, inputs: raw_attributions(
             network, inputs, found.method, found.target, baseline, n_steps, seed
         )
 
@@ -81,13 +83,21 @@ def examine_map(
     about = (pixels, attributions, found.target.weights, baseline.image)
     deletion, insertion = deletion_insertion(network, *about, seed=seed)
     return Trust(
-        randomization=check_randomization(network, pixels, attributions, explain, seed=seed),
+        randomization=check_randomization(
+            network,
+            pixels,
+            attributions,
+            explain_in(MIN_STEPS),
+            seed=seed,
+            num_networks=NETWORKS.get(found.method, NUM_NETWORKS),
+        ),
         infidelity=measure_infidelity(network, *about, found.method, seed=seed),
-        max_sensitivity=measure_sensitivity(network, pixels, explain, seed=seed),
+        max_sensitivity=measure_sensitivity(
+            network, pixels, explain_in(min(found.n_steps or MIN_STEPS, MAX_STEPS)), seed=seed
+        ),
         deletion=deletion,
         insertion=insertion,
         seeds=_compare_seeds(image, found, baseline, other_seeds, seed),
-        n_steps=n_steps if found.method in PATH_METHODS else None,
     )
 
 
@@ -99,9 +109,9 @@ def _compare_seeds(
     seed: int,
 ) -> SeedSimilarity | None:
     """Similarity of all seeds' maps for one target; those that are not valid do not count."""
-    others = (
-        attribute(network, image, found.method, found.target, baseline, seed=seed)
-        for network in other_seeds
-    )
-    maps = [one.attributions for one in (found, *others) if one.attributions is not None]
+    jobs = [
+        Job(network, image, found.method, found.target, baseline, seed) for network in other_seeds
+    ]
+    several = (found, *attribute_many(jobs))
+    maps = [one.attributions for one in several if one.attributions is not None]
     return seed_similarity(maps) if len(maps) > 1 else None

@@ -83,7 +83,8 @@ def test_a_map_that_is_the_image_fails_and_the_gradient_passes(key):
         return check_randomization(network, image, attributions, explain)
 
     found = check(lambda network, inputs: inputs)
-    assert found.similarities == (1,) * 9 and found.all_layers == 1 and not found.passed
+    assert found.similarities == pytest.approx([1] * 9) and found.all_layers == pytest.approx(1)
+    assert not found.passed and found.alike_until is None
     found = check(gradient)
     assert found.all_layers == found.similarities[-1] < 0.2 and found.passed
     assert found.layers == tuple(NAMES) and found.num_networks == NUM_NETWORKS
@@ -116,7 +117,7 @@ def test_a_map_that_depends_on_the_first_layer_changes_with_it():
     attributions = by_first_layer(network, torch.tensor(image)[None]).squeeze().numpy()
     found = check_randomization(network, image, attributions, by_first_layer)
     assert found.similarities[:-1] == pytest.approx([1] * 8)
-    assert found.all_layers < 0.2
+    assert found.all_layers < 0.2 and found.passed and found.alike_until == "conv1"
 
 
 def test_frame_and_document_hold_the_same_figures():
