@@ -78,6 +78,7 @@ def _linear(conv: nn.Module) -> tuple[np.ndarray, np.ndarray]:
     return weight[:, :, 0, 0], bias
 
 
+@torch.inference_mode()
 def decompose_head(
     network: Network, maps: Tensor, weights: np.ndarray, reference_maps: Tensor
 ) -> HeadDecomposition:

@@ -49,7 +49,7 @@ def persistence(predictions: Mapping[str, Sequence[Predictions]]) -> pd.DataFram
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     counts = [tuple(map(int, row[3:])) for row in rows]
     p = np.array([fisher_exact(*table) for table in counts])
-    tested = testable(np.array([smallest_p(fa + fb, ka, kb) for fa, ka, fb, kb in counts]))
+    tested = decidable(np.array([smallest_p(fa + fb, ka, kb) for fa, ka, fb, kb in counts]))
     adjusted = np.ones(len(p))
     adjusted[tested] = benjamini_hochberg(p[tested])
     return frame.assign(p=p, tested=tested, p_adjusted=adjusted, persistent=adjusted <= ALPHA)
@@ -74,7 +74,7 @@ def seeds_needed(num_tests: int = 1) -> int:
     return next(k for k in itertools.count(1) if 2 / math.comb(2 * k, k) <= ALPHA / num_tests)
 
 
-def testable(smallest: np.ndarray) -> np.ndarray:
+def decidable(smallest: np.ndarray) -> np.ndarray:
     """Which of M tests (M,) can matter, from the smallest p that each could reach.
 
     Those that can reach 0.05 / K, with K the smallest number that at most K of them can.
