@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 
 from core.analysis.baselines import DEFAULT_BASELINE
 from core.analysis.methods import METHODS, get_method
 from core.analysis.target import DEFAULT_TARGET
+from core.analysis.trust import Trust
 from core.cli.explanation import Explanation, Question, explain_image
 from core.cli.explanation_files import check_folder, write_files
 from core.cli.output import (
@@ -27,6 +29,10 @@ from core.data.datasets import data_dir as find_data_dir
 from core.data.datasets import get_dataset
 
 DEFAULT_METHOD = next(iter(METHODS))
+TRUST_COLUMNS = (
+    *("variant", "method", "like random weights'", "unexplained", "max-sensitivity"),
+    *("deletion (random)", "insertion (random)", "like other seeds'"),
+)
 
 
 @one_line_errors
@@ -61,6 +67,7 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Explain what the networks say of one image: maps, their errors, and what they rest on."""
+    torch.set_num_threads(1)  # networks and maps are computed beside each other instead
     question = Question(
         image=image,
         info=get_dataset(dataset),
@@ -95,8 +102,10 @@ def _print(found: Explanation) -> None:
     for key in dict.fromkeys(one.method for one in found.maps if one.valid):
         if caution := METHODS[key].caution:
             print(f"{METHODS[key].label}: {caution}")
+    if found.trust:
+        print_table(TRUST_COLUMNS, [_trust_row(*key, one) for key, one in found.trust.items()])
     for diagnosis in found.diagnoses:
-        print("\n".join(diagnosis["sentences"]))
+        print("\n".join(diagnosis.sentences))
 
 
 def _title(found: Explanation) -> str:
@@ -119,4 +128,20 @@ def _row(row: dict, found: Explanation) -> tuple:
         "" if row["n_steps"] is None else str(row["n_steps"]),
         "" if error is None else f"{100 * error:.1f}",
         row["warning"] or "drawn" if row["valid"] else f"none: {row['reason']}",
+    )
+
+
+def _trust_row(variant: str, method: str, trust: Trust) -> tuple:
+    check, unexplained = trust.randomization, trust.infidelity.unexplained
+    return (
+        variant,
+        method,
+        f"{check.all_layers:.2f}, {'passed' if check.passed else 'FAILED'}",
+        "" if unexplained is None else f"{unexplained:.2f}",
+        f"{trust.max_sensitivity:.2f}",
+        *(
+            f"{curve.auc:.2f} ({curve.random_auc_low:.2f} to {curve.random_auc_high:.2f})"
+            for curve in (trust.deletion, trust.insertion)
+        ),
+        "" if trust.seeds is None else f"{trust.seeds.mean:.2f} ({trust.seeds.num_maps} maps)",
     )

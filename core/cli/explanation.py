@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +14,14 @@ from torch import Tensor
 
 from core.analysis.attribution import AttributionMap, attribute_all
 from core.analysis.baselines import Baseline, make_baseline
-from core.analysis.diagnosis import diagnose_all
+from core.analysis.diagnosis import Diagnosis, diagnose_all
 from core.analysis.evaluate import evaluate_logits
 from core.analysis.map_images import common_limit
 from core.analysis.metrics import softmax
 from core.analysis.persistence import persistence
-from core.analysis.reference import make_reference
+from core.analysis.reference import Reference, make_reference
 from core.analysis.target import Target, resolve_target
-from core.analysis.trust import examine_map
+from core.analysis.trust import Trust, examine_map
 from core.config import VARIANTS
 from core.data.augmentation import normalize
 from core.data.datasets import DatasetInfo, load_split
@@ -65,26 +67,22 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """All that was found. `trust` maps (variant, method) to the figures of that map's tests."""
+    """All that was found. `trust` maps (variant, method) to the tests of that map."""
 
     question: Question
     subject: Subject
     predictions: list[dict]
     maps: list[AttributionMap]
-    trust: Mapping[tuple[str, str], dict]
-    diagnoses: list[dict]
+    trust: Mapping[tuple[str, str], Trust]
+    diagnoses: list[Diagnosis]
 
     def limits(self) -> dict[str, float]:
         """The end of the colour scale that the maps of a method share."""
-        drawn = [one for one in self.maps if one.attributions is not None]
-        return {
-            method: common_limit(
-                one.attributions
-                for one in drawn
-                if one.method == method and one.attributions is not None
-            )
-            for method in dict.fromkeys(one.method for one in drawn)
-        }
+        drawn: dict[str, list[np.ndarray]] = {}
+        for one in self.maps:
+            if one.attributions is not None:
+                drawn.setdefault(one.method, []).append(one.attributions)
+        return {method: common_limit(maps) for method, maps in drawn.items()}
 
     def to_dict(self) -> dict:
         """The document of the command."""
@@ -97,7 +95,7 @@ class Explanation:
             "predictions": self.predictions,
             "color_limits": self.limits(),
             "maps": [self._map_to_dict(one) for one in self.maps],
-            "diagnoses": self.diagnoses,
+            "diagnoses": [one.to_dict() for one in self.diagnoses],
         }
 
     def _map_to_dict(self, one: AttributionMap) -> dict:
@@ -107,7 +105,8 @@ class Explanation:
             sums = {"sum": float(values.sum(dtype=np.float64))}
             found |= {**sums, "minimum": float(values.min()), "maximum": float(values.max())}
         if self.question.trust:
-            found["trust"] = self.trust.get((one.variant, one.method))
+            tests = self.trust.get((one.variant, one.method))
+            found["trust"] = tests.to_dict() if tests else None
         return found
 
 
@@ -130,6 +129,7 @@ def explain_image(question: Question) -> Explanation:
         for key in networks
     }
     maps = _draw_maps(question, subject, baseline, networks, targets)
+    siblings = _finished_runs(info) if question.trust or question.diagnose else {}
     return Explanation(
         question=question,
         subject=subject,
@@ -137,8 +137,12 @@ def explain_image(question: Question) -> Explanation:
             {"variant": key, "run": runs[key].name, **describe_logits(logits[key])} for key in runs
         ],
         maps=maps,
-        trust=_test_maps(question, subject, baseline, networks, maps),
-        diagnoses=_diagnose(question, subject, runs, networks) if question.diagnose else [],
+        trust=_test_maps(subject, info, baseline, networks, maps, _others(siblings, runs))
+        if question.trust
+        else {},
+        diagnoses=_diagnose(question, subject, runs, networks, siblings)
+        if question.diagnose
+        else [],
     )
 
 
@@ -190,32 +194,34 @@ def _draw_maps(
     ]
 
 
+def _finished_runs(info: DatasetInfo) -> dict[str, list[Run]]:
+    """The shipped runs of each of the six variants, by seed."""
+    runs = [run for run in list_runs(SHIPPED_DIR, info.key) if run.state == "done"]
+    return {key: [run for run in runs if run.path.parent.name == key] for key in VARIANTS}
+
+
+def _others(siblings: Mapping[str, list[Run]], runs: Mapping[str, Run]) -> dict[str, list[Run]]:
+    """The runs of each variant that another seed trained."""
+    return {key: [s for s in siblings[key] if s.seed != run.seed] for key, run in runs.items()}
+
+
 def _test_maps(
-    question: Question,
     subject: Subject,
+    info: DatasetInfo,
     baseline: Baseline,
     networks: Mapping[str, Network],
     maps: list[AttributionMap],
-) -> dict[tuple[str, str], dict]:
-    if not question.trust:
-        return {}
-    inputs = subject.inputs(question.info)
+    others: Mapping[str, list[Run]],
+) -> dict[tuple[str, str], Trust]:
+    inputs = subject.inputs(info)
+    siblings = {key: [load_network(run) for run in runs] for key, runs in others.items()}
     return {
         (one.variant, one.method): examine_map(
-            networks[one.variant], inputs, one, baseline, _other_seeds(question, one.variant)
-        ).to_dict()
+            networks[one.variant], inputs, one, baseline, siblings[one.variant]
+        )
         for one in maps
         if one.valid
     }
-
-
-def _other_seeds(question: Question, variant: str) -> list[Network]:
-    """The shipped networks of a variant that another seed trained."""
-    return [
-        load_network(run)
-        for run in list_runs(SHIPPED_DIR, question.info.key)
-        if run.path.parent.name == variant and run.seed != question.seed and run.state == "done"
-    ]
 
 
 def _diagnose(
@@ -223,25 +229,24 @@ def _diagnose(
     subject: Subject,
     runs: Mapping[str, Run],
     networks: Mapping[str, Network],
-) -> list[dict]:
-    """Diagnoses of all networks; the data set's images must be here."""
+    siblings: Mapping[str, list[Run]],
+) -> list[Diagnosis]:
+    """Of all networks; the data set's images must be here. Gate 0 asks all shipped seeds."""
     info, root = question.info, question.data_dir
     train, test = load_split(info.key, root, "train"), load_split(info.key, root, "test")
-    references = {
-        key: make_reference(
-            networks[key], train, test.images, read_predictions(run.path), info, run.seed
-        )
-        for key, run in runs.items()
+    several = {
+        key: [read_predictions(run.path) for run in found]
+        for key, found in siblings.items()
+        if len(found) > 1
     }
-    by_variant = {
-        key: [
-            read_predictions(run.path)
-            for run in list_runs(SHIPPED_DIR, info.key)
-            if run.path.parent.name == key and run.state == "done"
-        ]
-        for key in VARIANTS
-    }
-    several = {key: found for key, found in by_variant.items() if len(found) > 1}
+
+    def refer(key: str) -> Reference:
+        run = runs[key]
+        predictions = read_predictions(run.path)
+        return make_reference(networks[key], train, test.images, predictions, info, run.seed)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        references = dict(zip(runs, pool.map(refer, runs), strict=True))
     gate = persistence(several) if len(several) > 1 else None
     found = diagnose_all(references, subject.image, subject.true, index=subject.index, gate=gate)
-    return [one.to_dict() for one in found.values()]
+    return list(found.values())

@@ -240,6 +240,9 @@ def test_trust_and_diagnosis_come_on_request():
     assert diagnosis["variant"] == "gn" and diagnosis["sentences"]
     text = run_cli(*arguments, "--trust", "--diagnose").stdout
     assert diagnosis["sentences"][0] in text
+    row = next(line for line in text.split("unexplained")[1].splitlines() if "saliency" in line)
+    assert f"{trust['randomization']['all_layers']:.2f}, passed" in row
+    assert f"{trust['max_sensitivity']:.2f}" in row and "(10 maps)" in row
 
 
 # Bad use
