@@ -28,6 +28,25 @@ from core.config import VARIANTS, get_variant
 from core.data.datasets import data_dir as find_data_dir
 from core.data.datasets import get_dataset
 
+ImageArgument = Annotated[
+    Path | None, typer.Argument(help="A picture of one digit; or name a test image by --index.")
+]
+IndexOption = Annotated[int | None, typer.Option(help="Number of the test image, from 0.")]
+VariantOption = Annotated[
+    list[str] | None, typer.Option(help="A name; may be repeated. Default: all six.")
+]
+MethodOption = Annotated[
+    list[str] | None, typer.Option(help=f"May be repeated: {', '.join(METHODS)}.")
+]
+TargetOption = Annotated[
+    str, typer.Option(help="pred_minus_true, pred, true, a class such as 5, or 5-3.")
+]
+BaselineOption = Annotated[str, typer.Option(help="black, zero, mean, or a picture.")]
+DiagnoseOption = Annotated[
+    bool, typer.Option("--diagnose", help="What the normalization did; needs the images.")
+]
+OutOption = Annotated[Path | None, typer.Option(help="Folder for PNG, .npy and explanation.json.")]
+
 DEFAULT_METHOD = next(iter(METHODS))
 TRUST_COLUMNS = (
     *("variant", "method", "like random weights'", "unexplained", "max-sensitivity"),
@@ -37,31 +56,17 @@ TRUST_COLUMNS = (
 
 @one_line_errors
 def explain(
-    image: Annotated[
-        Path | None, typer.Argument(help="A picture of one digit; or name one by --index.")
-    ] = None,
+    image: ImageArgument = None,
     dataset: DatasetOption = "mnist",
-    index: Annotated[int | None, typer.Option(help="Number of the test image, from 0.")] = None,
-    variant: Annotated[
-        list[str] | None, typer.Option(help="A name; may be repeated. Default: all six.")
-    ] = None,
-    method: Annotated[
-        list[str] | None, typer.Option(help=f"May be repeated: {', '.join(METHODS)}.")
-    ] = None,
-    target: Annotated[
-        str, typer.Option(help="pred_minus_true, pred, true, a class such as 5, or 5-3.")
-    ] = DEFAULT_TARGET,
-    baseline: Annotated[
-        str, typer.Option(help="black, zero, mean, or a picture.")
-    ] = DEFAULT_BASELINE,
+    index: IndexOption = None,
+    variant: VariantOption = None,
+    method: MethodOption = None,
+    target: TargetOption = DEFAULT_TARGET,
+    baseline: BaselineOption = DEFAULT_BASELINE,
     seed: Annotated[int, typer.Option(help="Of the runs that are explained.")] = 1,
     trust: Annotated[bool, typer.Option("--trust", help="Test each map; takes seconds.")] = False,
-    diagnose: Annotated[
-        bool, typer.Option("--diagnose", help="What the normalization did; needs the images.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for PNG, .npy and explanation.json.")
-    ] = None,
+    diagnose: DiagnoseOption = False,
+    out: OutOption = None,
     runs_dir: RunsDirOption = RUNS_DIR,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -72,8 +77,8 @@ def explain(
         image=image,
         info=get_dataset(dataset),
         index=index,
-        variants=[get_variant(name).key for name in dict.fromkeys(variant or VARIANTS)],
-        methods=[get_method(name).key for name in dict.fromkeys(method or [DEFAULT_METHOD])],
+        variants=list(dict.fromkeys(get_variant(name).key for name in variant or VARIANTS)),
+        methods=list(dict.fromkeys(get_method(name).key for name in method or [DEFAULT_METHOD])),
         target=target,
         baseline=baseline,
         seed=seed,

@@ -158,6 +158,13 @@ def test_a_method_without_meaning_is_refused_with_the_reason_and_no_map():
     assert bn["valid"] and bn["reason"] is None and "sum" in bn
 
 
+def test_what_is_named_twice_is_explained_once():
+    names = ("--method", "grad_cam", "--method", "layer_grad_cam")
+    found = document(*DIGITS, *GN, *GN, "--index", 0, *names)
+    (one,) = found["maps"]
+    assert (one["variant"], one["method"]) == ("gn", "layer_grad_cam")
+
+
 def test_the_table_says_the_same(home):
     result = run_cli(*DIGITS, *GN, "--index", 0, "--method", "lrp", "--method", "grad_cam")
     assert result.exit_code == 0
