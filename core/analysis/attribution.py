@@ -29,6 +29,7 @@ from core.analysis.raw_attributions import (
 )
 from core.analysis.raw_attributions import raw_attributions as raw_attributions
 from core.analysis.target import Target
+from core.config import Variant
 from core.model.network import Network
 
 MAX_COMPLETENESS_ERROR = 0.05
@@ -77,6 +78,8 @@ class Job:
     seed: int = 0
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def attribute(
     network: Network,
     image: Tensor,
@@ -92,36 +95,48 @@ def attribute(
     error is ≤ 5 %, at most to 2,048. The network is neither changed nor put on the path of hooks,
     so threads may share it. Raises `UsageError` for an unknown method.
     """
-    known, variant = get_method(method), network.variant
+    known = get_method(method)
     model = ScalarNetwork(network, target.weights)
     device = model.contrast.weight.device
-    with torch.inference_mode(False), torch.no_grad():
-        x = image.detach().to(device, copy=True).unsqueeze(0)
-        b = torch.from_numpy(baseline.image).to(device).unsqueeze(0)
-        output, output_baseline = model(torch.cat([x, b])).flatten().tolist()
-        same = torch.allclose(x, b, atol=1e-5)
-    warning = baseline_warning(baseline.key, variant.norm) if known.uses_baseline else None
-    found = AttributionMap(
-        variant=variant.key,
-        method=known.key,
-        target=target,
-        baseline=baseline.key if known.uses_baseline else None,
-        valid=False,
-        output=output,
-        output_baseline=output_baseline if known.uses_baseline else None,
-        warning=warning,
-    )
-    reason = known.reason_against(variant.norm)
-    if reason is None and known.uses_baseline and same:
-        reason = "The image is the baseline itself, so there is no difference to explain."
-    if reason is None and known.key in PATH_METHODS:
-        reason = warning
-    if reason is not None:
-        return replace(found, reason=reason)
+    x = image.detach().to(device, copy=True).unsqueeze(0)
+    b = torch.from_numpy(baseline.image).to(device).unsqueeze(0)
+    found = _describe(network.variant, known, target, baseline, model(torch.cat([x, b])))
+    if reason := _reason_in_advance(found, known, network.variant.norm, torch.dist(x, b).item()):
+        return replace(found, reason=reason, warning=None)
     if known.key in PATH_METHODS:
         return _judge(found, known, _refined(model, x, b, known.key, seed))
     attributions = raw_attributions(network, x, method, target, baseline, seed=seed)
     return _judge(found, known, iter([(NUM_SAMPLES.get(known.key), attributions)]))
+
+
+def _describe(
+    variant: Variant, method: Method, target: Target, baseline: Baseline, outputs: Tensor
+) -> AttributionMap:
+    """What is known before the map; `outputs` (2,) are those of image and baseline."""
+    output, output_baseline = outputs.tolist()
+    uses = method.uses_baseline
+    return AttributionMap(
+        variant=variant.key,
+        method=method.key,
+        target=target,
+        baseline=baseline.key if uses else None,
+        valid=False,
+        output=output,
+        output_baseline=output_baseline if uses else None,
+        warning=baseline_warning(baseline.key, variant.norm) if uses else None,
+    )
+
+
+def _reason_in_advance(
+    found: AttributionMap, method: Method, norm: str, distance: float
+) -> str | None:
+    """Why there can be no map; `distance` is the one between image and baseline."""
+    if reason := method.reason_against(norm):
+        return reason
+    if method.uses_baseline and distance < 1e-4:
+        return "The image is the baseline itself, so there is no difference to explain."
+    # Enough steps next to zero would make the sum right, and the map still say nothing.
+    return found.warning if method.key in PATH_METHODS else None
 
 
 def _refined(
@@ -132,8 +147,7 @@ def _refined(
     while n < MAX_STEPS:
         only_new, n = n > 0, 2 * n or MIN_STEPS
         steps = path_steps(method, n, only_new=only_new, seed=seed)
-        with torch.inference_mode(False), torch.enable_grad():
-            attributions = attributions / 2 + path_sum(model, x, b, *steps)
+        attributions = attributions / 2 + path_sum(model, x, b, *steps)
         yield n, attributions
 
 
@@ -149,7 +163,7 @@ def _judge(
         reason = _reason_against_map(found, attributions, method)
         if reason is None:
             return replace(found, valid=True, attributions=attributions)
-    return replace(found, reason=reason)
+    return replace(found, reason=reason, warning=None)
 
 
 def _completeness_error(found: AttributionMap, attributions: np.ndarray) -> float | None:

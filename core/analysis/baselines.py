@@ -59,11 +59,13 @@ def _pixels(key: str, info: DatasetInfo, data_root: Path) -> np.ndarray:
 def baseline_warning(key: str, norm: str) -> str | None:
     """Why that baseline misleads for networks with that norm; None where it does not.
 
-    Convolutions without bias commute with a factor, and group and layer norm divide it out.
+    Convolutions without bias pass a factor of their input on, and group and layer norm divide it
+    out, so that f(α x) = f(x) until α² times the variance is as small as their ε.
     """
     if key == "zero" and norm in ("group", "layer"):
         return (
-            f"The zero baseline is not valid for {norm} norm: the network ignores the contrast "
-            "of its input, so along the path from zero to the image its output does not change."
+            f"The zero baseline is not valid for {norm} norm, which ignores the contrast of the "
+            "image: all the way from the image to zero the output stays the same, and at zero it "
+            "is arbitrary."
         )
     return None

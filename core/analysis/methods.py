@@ -165,8 +165,8 @@ _ALL = (
         "Springenberg, Dosovitskiy, Brox and Riedmiller, 2014, Striving for Simplicity, "
         "arXiv 1412.6806",
         "one forward and backward pass",
-        caution="A cautionary example: it draws the image's edges and is nearly the same for "
-        "every class, so it cannot explain why one class won.",
+        caution="A cautionary example: it draws the image's edges and, above all with batch norm, "
+        "is nearly the same for every class, so it cannot explain why one class won.",
     ),
     Method(
         "layer_grad_cam",
@@ -185,7 +185,7 @@ _ALL = (
         "Selvaraju et al., 2017, Grad-CAM: Visual Explanations from Deep Networks, "
         "arXiv 1610.02391",
         "two forward and backward passes",
-        caution="Its details are Guided Backprop's, which are nearly the same for every class.",
+        caution="Its details are Guided Backprop's, which hardly depend on the class.",
     ),
 )
 METHODS: dict[str, Method] = {method.key: method for method in _ALL}

@@ -28,7 +28,6 @@ BATCH_SIZE = 256
 MIN_STEPS, MAX_STEPS = 64, 2_048
 PATH_METHODS = ("integrated_gradients", "gradient_shap")
 """They sum gradients along the path from baseline to image, so steps can be doubled."""
-POWER = 3
 
 NOISE_SAMPLES = 64
 NOISE_LEVEL = 0.1
@@ -54,6 +53,8 @@ class ScalarNetwork(nn.Module):
         return self.contrast(self.network(images)).flatten()
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def raw_attributions(
     network: nn.Module,
     inputs: Tensor,
@@ -70,14 +71,13 @@ def raw_attributions(
     """
     model = ScalarNetwork(network, target.weights)
     device = model.contrast.weight.device
-    with torch.inference_mode(False), torch.enable_grad():
-        # Captum may leave a hook on the tensor that it is given, so it gets its own.
-        x = inputs.detach().to(device).clone()
-        b = torch.from_numpy(baseline.image).to(device).unsqueeze(0)
-        key = get_method(method).key
-        if key in PATH_METHODS:
-            return path_sum(model, x, b, *path_steps(key, n_steps, seed=seed))
-        return _IMPLEMENTATIONS[key](model, x.requires_grad_(), b, seed).detach()
+    # Captum may leave a hook on the tensor that it is given, so it gets its own.
+    x = inputs.detach().to(device, copy=True)
+    b = torch.from_numpy(baseline.image).to(device).unsqueeze(0)
+    key = get_method(method).key
+    if key in PATH_METHODS:
+        return path_sum(model, x, b, *path_steps(key, n_steps, seed=seed))
+    return _IMPLEMENTATIONS[key](model, x.requires_grad_(), b, seed).detach()
 
 
 def path_steps(
@@ -88,17 +88,16 @@ def path_steps(
     With `only_new` the n / 2 steps that the rule with n has beside those of the rule with n / 2:
     the integral by n steps is half the one by n / 2 plus theirs.
 
-    The integral over the position α is taken over t with α = t³, because where group and layer norm
-    divide by a standard deviation, gradients change fastest near a uniform baseline. Integrated
-    Gradients take the trapezoid rule, whose term at 0 vanishes, Gradient SHAP random t.
+    The integral over the position is taken over t with position = t², because where group and layer
+    norm divide by a standard deviation, gradients change fastest near a uniform baseline.
+    Integrated Gradients take the trapezoid rule, whose term at 0 vanishes, Gradient SHAP random t.
     """
     if method == "gradient_shap":
         t = np.random.default_rng(seed).random(n)[n // 2 if only_new else 0 :]
     else:
         t = np.arange(1, n + 1, 2 if only_new else 1) / n
-    weights = POWER * t ** (POWER - 1) / n
-    weights[t == 1] /= 2
-    return torch.from_numpy(t**POWER).float(), torch.from_numpy(weights).float()
+    weights = np.where(t == 1, 1, 2 * t) / n
+    return torch.from_numpy(t**2).float(), torch.from_numpy(weights).float()
 
 
 def path_sum(
@@ -140,6 +139,19 @@ def _noise_tunnel(model: nn.Module, x: Tensor, _: Tensor, seed: int) -> Tensor:
     ranges = x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True)
     points = x + torch.from_numpy(noise).to(x) * ranges
     return gradient(model, points.flatten(0, 1)).view_as(points).mean(dim=0)
+
+
+class _PlusZero(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images + 0
+
+
+def _deep_lift(model: nn.Module, x: Tensor, b: Tensor, _: int) -> Tensor:
+    # Captum hooks into the tensor between two modules: a ReLU and a max-pool need one each.
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.MaxPool2d):
+            model.set_submodule(name, nn.Sequential(_PlusZero(), module))
+    return _captum().DeepLift(model).attribute(x, b)
 
 
 def _lrp(model: nn.Module, x: Tensor, _: Tensor, __: int) -> Tensor:
@@ -226,7 +238,7 @@ _IMPLEMENTATIONS: dict[str, Callable[[nn.Module, Tensor, Tensor, int], Tensor]] 
     "saliency": lambda model, x, _, __: gradient(model, x),
     "input_x_gradient": lambda model, x, _, __: x * gradient(model, x),
     "noise_tunnel": _noise_tunnel,
-    "deep_lift": lambda model, x, b, _: _captum().DeepLift(model).attribute(x, b),
+    "deep_lift": _deep_lift,
     "lrp": _lrp,
     "occlusion": _occlusion,
     "feature_ablation": _feature_ablation,
