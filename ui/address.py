@@ -48,7 +48,8 @@ class Choice:
         As long as the default stands for something that does not exist, says so: `what` was asked
         for ("method") and what is `shown` instead.
         """
-        if str(chosen) != (state.requested(self.name) or str(self.default)):
+        asked = state.requested(self.name)
+        if str(chosen) != (str(self.default) if asked is None else asked):
             st.query_params[self.name] = str(chosen)
         state.put(self._written, str(chosen))
         asked, instead = state.value(self._refused) or (None, None)
@@ -79,4 +80,5 @@ def number(name: str, last: int, default: int) -> Choice:
 
 def _parse_number(text: str, last: int) -> int | None:
     # Ten digits hold every number of an image, and int() refuses thousands of them.
-    return int(text) if text.isdecimal() and len(text) <= 10 and int(text) <= last else None
+    plain = text.isascii() and text.isdecimal() and len(text) <= 10
+    return int(text) if plain and int(text) <= last else None

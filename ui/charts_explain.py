@@ -21,6 +21,16 @@ ROOM_FOR_WORDS = 0.62
 """Room right of the longest bar for what a variant says, as a share of the bars' range."""
 
 
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign, as people write it: "−0.25"."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share in whole percent: "25 %"."""
+    return f"{100 * share:.0f} %"
+
+
 def margin_chart(frame: pd.DataFrame) -> alt.LayerChart:
     """Margins of the variants on one scale, with what each says in words and percent.
 
@@ -68,7 +78,7 @@ def margin_chart(frame: pd.DataFrame) -> alt.LayerChart:
 def margin_alt(frame: pd.DataFrame) -> str:
     """The chart in words."""
     parts = [
-        f"{row['label']} {'right' if row['right'] else 'wrong'}, {row['margin']:+.2f}"
+        f"{row['label']} {'right' if row['right'] else 'wrong'}, {signed(row['margin'])}"
         for row in frame.to_dict("records")
     ]
     return f"{MARGIN_TITLE}. {'; '.join(parts)}."
@@ -145,7 +155,7 @@ def _zero() -> alt.Chart:
 def layers_alt(frame: pd.DataFrame) -> str:
     """The chart in words."""
     parts = [
-        f"layer {row['layer']} {row['phi']:+.2f}{', named' if row['named'] else ''}"
+        f"layer {row['layer']} {signed(row['phi'])}{', named' if row['named'] else ''}"
         for row in frame.to_dict("records")
     ]
     return f"Shapley value φ of each layer's statistics in logits: {'; '.join(parts)}."
@@ -186,8 +196,8 @@ def channels_alt(frame: pd.DataFrame) -> str:
     """The chart in words: the channels that count most."""
     largest = frame.reindex(frame["total"].abs().sort_values(ascending=False).index).head(3)
     parts = [
-        f"channel {int(row['channel'])} {row['total']:+.2f}, of which rescaling "
-        f"{row['rescaling']:+.2f}"
+        f"channel {int(row['channel'])} {signed(row['total'])}, of which rescaling "
+        f"{signed(row['rescaling'])}"
         for row in largest.to_dict("records")
     ]
     return f"Part of each channel in the margin, in logits. Largest: {'; '.join(parts)}."

@@ -105,7 +105,11 @@ def _channels(found: Diagnosis, subject: Subject) -> None:
     frame = found.channels_frame()
     chart = charts.channels_chart(frame)
     st.altair_chart(chart, key="channels", alt=charts.channels_alt(frame))
-    st.caption(HEAD)
+    head = found.head
+    sum_words = (
+        f"Channels {charts.signed(head.margin - head.bias)}, bias {charts.signed(head.bias)}"
+    )
+    st.caption(f"{HEAD} {sum_words}: margin {charts.signed(head.margin)}.")
     download_row(chart, frame, f"channels-{subject.variant}-{subject.file_stem}")
 
 
@@ -114,7 +118,7 @@ def _shares(shares: Mapping[str, float], subject: Subject) -> None:
     frame = pd.DataFrame({"variant": list(shares), "share": list(shares.values())})
     chart = charts.shares_chart(frame)
     words = ", ".join(
-        f"{VARIANT_LABELS.get(key, key)} {share:.0%}" for key, share in shares.items()
+        f"{VARIANT_LABELS.get(key, key)} {charts.percent(share)}" for key, share in shares.items()
     )
     st.altair_chart(chart, key="shares", alt=f"Share of the gradient: {words}.")
     st.caption(SHARE)

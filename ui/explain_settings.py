@@ -23,7 +23,7 @@ LAYOUTS = {VARIANTS: "One method, every variant", MANY: "Several methods, one va
 DEFAULT_METHODS = ["integrated_gradients", "saliency", "occlusion", "deep_lift", "layer_grad_cam"]
 OWN = "own"
 OWN_IMAGE = "own-baseline"
-IMAGE_TYPES = ["png", "jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff"]
+IMAGE_TYPES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from core.analysis.methods import METHODS
 from core.errors import NormLabError
 from ui import charts_trust as charts
 from ui import explain_resources, state
-from ui.charts import VARIANT_LABELS
+from ui.charts import PADDING, VARIANT_LABELS
 from ui.downloads import download_files, download_row, json_file
 from ui.explain_data import Subject
 from ui.explain_settings import Settings
@@ -82,31 +82,33 @@ def _results(subject: Subject, settings: Settings, one: AttributionMap) -> None:
     for words in charts.trust_words(trust):
         st.markdown(words)
     download_files({"JSON": json_file(trust.to_dict)}, name)
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        _randomization(trust, name)
-    with right:
-        _curves(trust, name, variant_color(one.variant))
+    _randomization(trust, name)
+    _curves(trust, name, variant_color(one.variant))
 
 
 def _randomization(trust: Trust, name: str) -> None:
     frame = trust.randomization.frame()
     chart = charts.randomization_chart(frame)
+    st.markdown("**Randomized weights**")
     st.altair_chart(chart, key="randomization", alt=charts.randomization_alt(trust.randomization))
     st.caption(
         "Likeness to this map when the weights are drawn anew from the classifier down to each "
-        f"layer: mean and range of {trust.randomization.num_networks} draws."
+        f"layer: mean and range of {trust.randomization.num_networks} draws. Dashed: the limit."
     )
     download_row(chart, frame, f"randomization-{name}")
 
 
 def _curves(trust: Trust, name: str, color: str) -> None:
     frame = trust.curves_frame()
-    chart = charts.curves_chart(frame, color)
-    st.altair_chart(chart, key="deletion-insertion", alt=charts.curves_alt(trust))
+    st.markdown("**Deletion and insertion**")
+    for column, curve in zip(st.columns(2), (trust.deletion, trust.insertion), strict=True):
+        chart = charts.curve_chart(frame, curve.kind, color)
+        column.altair_chart(
+            chart.properties(padding=PADDING), key=curve.kind, alt=charts.curve_alt(curve)
+        )
     st.caption(
         f"The explained output while the {trust.deletion.num_pixels} pixels that differ from the "
         "baseline are taken away or brought back, most positive first. Grey: lowest to highest of "
-        f"{trust.deletion.num_orders} random orders."
+        f"{trust.deletion.num_orders} random orders; dashed: their mean."
     )
-    download_row(chart, frame, f"curves-{name}")
+    download_row(charts.curves_figure(frame, color), frame, f"curves-{name}")

@@ -127,12 +127,16 @@ def describe_map(attributions: np.ndarray, image: np.ndarray) -> str:
     )
     size = np.abs(attributions)
     on_ink = size[image >= INK_LEVEL].sum() / size.sum() if size.any() else 0.0
-    parts = [f"{on_ink:.0%} of its size lies on the ink"]
+    parts = [f"{100 * on_ink:.0f} % of its size lies on the ink"]
     if attributions[highest] > 0:
-        parts.append(f"largest {attributions[highest]:+.3g} {_place(highest)}")
+        parts.append(f"largest {_signed(attributions[highest])} {_place(highest)}")
     if attributions[lowest] < 0:
-        parts.append(f"smallest {attributions[lowest]:+.3g} {_place(lowest)}")
+        parts.append(f"smallest {_signed(attributions[lowest])} {_place(lowest)}")
     return "; ".join(parts)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}".replace("-", "−")
 
 
 def _place(at: tuple[np.intp, ...]) -> str:

@@ -1,0 +1,120 @@
+"""The Explain page in a real browser, on the shipped digits: views, keys, links, phone and axe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from core.config import VARIANTS
+from core.training.runs import SHIPPED_DIR, read_predictions
+from tests.browser.conftest import IDLE, serving
+
+LAST_PART = "Does it persist over seeds?"
+
+
+@pytest.fixture(scope="module")
+def shipped(chromium: Browser) -> Iterator[str]:
+    """The address of the app on the shipped runs, whose networks can be explained."""
+    with serving("streamlit_app.py", SHIPPED_DIR) as address:
+        yield f"{address}/explain?dataset=digits&seed=1"
+
+
+def failing(key: str) -> int:
+    found = read_predictions(SHIPPED_DIR / "digits" / key / "seed-1")
+    return int(np.flatnonzero(found.predicted != found.targets)[0])
+
+
+def wait(page: Page) -> None:
+    """Until the last part stands and nothing runs."""
+    expect(page.get_by_text(LAST_PART)).to_be_visible(timeout=60_000)
+    page.wait_for_selector(IDLE)
+
+
+def heading(page: Page) -> str:
+    return page.locator("h2").first.inner_text()
+
+
+def check_maps(page: Page) -> None:
+    """Six maps or reasons, each with what it explains, and the four charts."""
+    tiles = page.locator(".maps > li")
+    expect(tiles).to_have_count(6)
+    for tile in tiles.all():
+        drawn, refused = tile.locator("svg"), tile.locator(".refused")
+        assert drawn.count() + refused.count() == 1
+        assert "Explains logit" in tile.inner_text() and "Baseline: Black" in tile.inner_text()
+    assert page.locator(".maps svg").first.get_attribute("aria-label")
+    expect(page.locator('[data-testid="stVegaLiteChart"] svg.marks')).to_have_count(4)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "keys"), [("light", list(VARIANTS)[::2]), ("dark", list(VARIANTS)[1::2])]
+)
+def test_a_failure_of_each_variant(scheme, keys, shipped, tab):
+    opened = tab(color_scheme=scheme)
+    page = opened.open(f"{shipped}&index={failing(keys[0])}")
+    for key in keys:
+        index, label = failing(key), VARIANTS[key].label
+        page.get_by_role("radio", name=label, exact=True).click()
+        page.locator(f'.strip [data-pick="{index}"]').click()
+        expect(page.locator("h2").first).to_have_text(re.compile(f"Test image {index} is labelled"))
+        expect(page.locator("h2").last).to_have_text(f"Diagnosis of {label}, seed 1")
+        wait(page)
+        check_maps(page)
+    opened.check()
+
+
+def test_the_keyboard_chooses_an_image_and_a_reload_keeps_the_view(shipped, tab):
+    opened = tab()
+    page = opened.open(f"{shipped}&method=saliency")
+    wait(page)
+    other = page.locator(".strip button:not([aria-current])").first
+    index = other.get_attribute("data-pick")
+    other.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("h2").first).to_contain_text(f"Test image {index} ")
+    wait(page)
+    expect(page.locator(f'.strip [data-pick="{index}"]')).to_be_focused()
+    assert f"index={index}" in page.url and "method=saliency" in page.url
+    shown = page.locator("h2").all_inner_texts()
+    page.reload()
+    expect(page.locator("h2").first).to_contain_text(f"Test image {index} ")
+    wait(page)
+    assert page.locator("h2").all_inner_texts() == shown
+    assert page.locator(".st-key-chosen-method input").input_value() == "Saliency"
+    opened.check()
+
+
+def test_the_failures_page_leads_here(shipped, tab):
+    opened = tab()
+    page = opened.open(shipped.replace("/explain", "/failures"))
+    tile = page.locator(".tiles button").nth(1)
+    index = tile.get_attribute("data-pick")
+    tile.click()
+    page.get_by_role("dialog").get_by_role("link", name="Explain this image").click()
+    page.get_by_role("heading", name="Explain", level=1).wait_for()
+    wait(page)
+    assert heading(page).startswith(f"Test image {index} is labelled")
+    assert {f"index={index}", "variant=gn", "dataset=digits", "seed=1"} <= set(
+        re.split("[?&]", page.url)
+    )
+    opened.check()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_a_phone_scrolls_only_down(scheme, shipped, tab):
+    opened = tab(width=390, height=844, color_scheme=scheme)
+    page = opened.open(f"{shipped}&method=deep_lift&index={failing('gn')}")
+    wait(page)
+    page.get_by_role("button", name="Test this map").click()
+    expect(page.get_by_text("Dashed: the limit.")).to_be_visible(timeout=60_000)
+    wait(page)
+    main = page.locator('[data-testid="stMain"]')
+    assert main.evaluate("main => main.scrollWidth <= main.clientWidth")
+    found = Axe().run(page).response["violations"]
+    assert [(item["id"], item["nodes"][0]["html"]) for item in found] == []
+    opened.check()

@@ -1,0 +1,118 @@
+"""What the six say of an image: margins, sentences, and the images that are offered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.analysis.metrics import softmax
+from core.config import VARIANTS
+from core.data.datasets import get_dataset
+from core.training.runs import SHIPPED_DIR, list_runs, read_predictions
+from ui.explain_data import (
+    STRIP_SIZE,
+    Subject,
+    around,
+    class_probabilities,
+    failing_images,
+    make_subject,
+    verdict_sentence,
+    verdicts,
+)
+
+DIGITS = get_dataset("digits")
+
+
+def subject(logits: dict[str, list[float]], target: int = 4) -> Subject:
+    arrays = {key: np.array(values, np.float32) for key, values in logits.items()}
+    predicted = {key: int(values.argmax()) for key, values in arrays.items()}
+    return Subject(DIGITS, 7, target, 1, "gn", {}, arrays, predicted, None)
+
+
+def one_hot(number: int, size: float = 3.0) -> list[float]:
+    return [size if k == number else 0.0 for k in range(10)]
+
+
+def test_the_margin_is_that_of_the_true_label_and_negative_exactly_where_wrong():
+    frame = verdicts(subject({"gn": one_hot(9, 2.5), "ln": one_hot(4, 1.5)}))
+    assert frame["margin"].tolist() == [-2.5, 1.5]
+    assert frame["right"].tolist() == [False, True]
+    assert frame["predicted"].tolist() == ["9", "4"]
+    share = softmax(np.array(one_hot(4, 1.5)))[4]
+    assert frame["probability"][1] == frame["true_probability"][1] == pytest.approx(share)
+    assert frame["true_probability"][0] < frame["probability"][0]
+
+
+def test_the_shipped_runs_agree_with_their_own_count_of_errors():
+    runs = {run.variant.key: run for run in list_runs(SHIPPED_DIR, "digits") if run.seed == 3}
+    predictions = {key: read_predictions(run.path) for key, run in runs.items()}
+    wrong = dict.fromkeys(runs, 0)
+    for index in range(DIGITS.num_test):
+        frame = verdicts(make_subject(DIGITS, index, "gn", runs, predictions, None))
+        assert list(frame["variant"]) == list(VARIANTS)
+        assert (frame.loc[~frame["right"], "margin"] <= 0).all()
+        for key in frame.loc[~frame["right"], "variant"]:
+            wrong[key] += 1
+    assert wrong == {key: run.final["errors"] for key, run in runs.items()}
+
+
+def test_every_class_has_a_probability_and_they_sum_to_one():
+    frame = class_probabilities(subject({"gn": one_hot(9), "ln": one_hot(4)}))
+    assert frame.groupby("variant")["probability"].sum().tolist() == pytest.approx([1, 1])
+    assert frame.loc[frame["is_target"], "class"].tolist() == ["4", "4"]
+    assert len(frame) == 20
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"gn": 4, "ln": 4}, "**All 2 variants are right.** The least certain is Group norm, with"),
+        ({"gn": 9, "ln": 9}, "**All 2 variants take it for a 9.**"),
+        (
+            {"gn": 9, "ln": 4},
+            "**1 of 2 variants is wrong.** It is taken for a 9 by Group norm.",
+        ),
+        (
+            {"gn": 9, "ln": 8, "bn_l1": 9, "gn_l1": 4},
+            "**3 of 4 variants are wrong.** It is taken for a 9 by Group norm, Batch norm + L1; "
+            "for an 8 by Layer norm.",
+        ),
+        (
+            {"gn": 9, "ln": 8},
+            "**All 2 variants are wrong.** It is taken for a 9 by Group norm; for an 8 by Layer "
+            "norm.",
+        ),
+    ],
+)
+def test_one_sentence_says_who_is_wrong_and_how(said, sentence):
+    found = verdict_sentence(subject({key: one_hot(number) for key, number in said.items()}))
+    assert found.startswith(sentence)
+
+
+def failures(*rows: tuple[int, float]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["index", "probability"])
+    return frame.assign(target=4, predicted=9)
+
+
+def test_images_that_fail_in_most_seeds_come_first_then_the_most_certain():
+    found = failing_images({1: failures((5, 0.6), (7, 0.9)), 2: failures((5, 0.7), (8, 0.95))})
+    assert found["index"].tolist() == [5, 8, 7]
+    assert found["seeds"].tolist() == [2, 1, 1]
+    assert found["probability"].tolist() == [0.7, 0.95, 0.9]
+
+
+def test_no_failures_are_an_empty_frame():
+    assert failing_images({1: failures()}).empty
+
+
+@pytest.mark.parametrize("current", [0, 3, 100, 500, 977, 979, -1])
+def test_the_offered_pictures_are_few_and_hold_the_shown_one(current):
+    indices = list(range(0, 9800, 10))
+    offered = indices[around(indices, current * 10)]
+    assert len(offered) == STRIP_SIZE
+    assert current * 10 in offered or current == -1
+
+
+def test_a_short_list_is_offered_whole():
+    assert [3, 1, 2][around([3, 1, 2], 2)] == [3, 1, 2]
