@@ -86,7 +86,7 @@ def margin_alt(frame: pd.DataFrame) -> str:
 
 BANDS = {
     "control": "equally close correct images",
-    "donor": "statistics of other images of the class",
+    "donor": "arbitrary changes of its statistics",
 }
 PARTS = {
     "reference": ("reference", "#8A94A0"),

@@ -23,8 +23,8 @@ class Subject:
     """The image that is explained, and the networks that explain themselves.
 
     `runs` maps each variant to its run of `seed`; `logits` to what that run says of the image,
-    (10,) float32, and `predicted` to the class it decided on. `image` (28, 28) uint8, or None where
-    the pictures are not on this machine.
+    (10,) float32, and `predicted` to the class it decided on, which has the largest. `image` (28,
+    28) uint8, or None where the pictures are not on this machine.
     """
 
     info: DatasetInfo
@@ -64,18 +64,26 @@ def make_subject(
         seed=runs[variant].seed,
         variant=variant,
         runs=runs,
-        logits={key: found.logits[index] for key, found in predictions.items()},
+        logits={key: _decided(found, index) for key, found in predictions.items()},
         predicted={key: int(found.predicted[index]) for key, found in predictions.items()},
         image=image,
     )
+
+
+def _decided(found: Predictions, index: int) -> np.ndarray:
+    """The logits (10,) of one image, ties of their half precision broken as the network decided."""
+    logits, predicted = found.logits[index].copy(), found.predicted[index]
+    if logits.argmax() != predicted:
+        logits[predicted] = np.nextafter(logits.max(), np.float32(np.inf))
+    return logits
 
 
 def verdicts(subject: Subject) -> pd.DataFrame:
     """One row per variant: `variant, label, predicted` (class name), `right, probability` (of the
     predicted class), `true_probability, margin`.
 
-    The margin is the logit of the true class less the largest other one: below 0 the variant is
-    wrong. Logits are stored in half precision, so a tie can be 0.
+    The margin is the logit of the true class less the largest other one, below 0 exactly where the
+    variant is wrong.
     """
     names, target = subject.info.class_names, subject.target
     rows = []

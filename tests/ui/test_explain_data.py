@@ -51,10 +51,20 @@ def test_the_shipped_runs_agree_with_their_own_count_of_errors():
     for index in range(DIGITS.num_test):
         frame = verdicts(make_subject(DIGITS, index, "gn", runs, predictions, None))
         assert list(frame["variant"]) == list(VARIANTS)
-        assert (frame.loc[~frame["right"], "margin"] <= 0).all()
+        assert (frame["right"] == (frame["margin"] > 0)).all()
         for key in frame.loc[~frame["right"], "variant"]:
             wrong[key] += 1
     assert wrong == {key: run.final["errors"] for key, run in runs.items()}
+
+
+def test_a_tie_of_half_precision_is_decided_as_the_network_did():
+    [run] = [r for r in list_runs(SHIPPED_DIR, "digits") if r.name == "digits/ln/seed-8"]
+    found = read_predictions(run.path)
+    assert found.logits[340].argmax() == found.targets[340] != found.predicted[340]
+    tied = make_subject(DIGITS, 340, "ln", {"ln": run}, {"ln": found}, None)
+    assert tied.logits["ln"].argmax() == tied.predicted["ln"] == found.predicted[340]
+    assert verdicts(tied)["margin"][0] == pytest.approx(0, abs=1e-6)
+    assert not verdicts(tied)["right"][0]
 
 
 def test_every_class_has_a_probability_and_they_sum_to_one():
