@@ -68,6 +68,12 @@ def _draw(subject: Subject, settings: Settings, found: Maps) -> None:
     if any(tile.attributions is not None for tile in tiles):
         pick(map_figure.scale_html(common, *ENDS), key="map-scale")
         st.caption(_scale_words(common))
+        if len({one.target.weights for one in found.values()}) > 1:
+            st.caption(
+                ":material/warning: The variants say different things, so their maps explain "
+                "different outputs: what speaks for one class in one map may be against it in "
+                "another. Under “Explained output” one contrast can be set for all."
+            )
     title = f"{_title(settings)}: test image {subject.index} of {subject.info.label}"
     svg = partial(map_figure.figure_svg, title, tiles, subject.image, [_scale_words(common)])
     files = {

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.analysis.baselines import BASELINES, DEFAULT_BASELINE, Baseline, baseline_warning
 from core.analysis.methods import METHODS, Method, get_method
-from core.analysis.target import DEFAULT_TARGET
+from core.analysis.target import DEFAULT_TARGET, resolve_target
 from core.errors import NormLabError
 from ui import address, explain_resources, state
 from ui.explain_data import Subject
@@ -93,8 +93,12 @@ def _choose_methods() -> list[Method]:
 
 def _choose_target(subject: Subject) -> str:
     names = subject.info.class_names
+    chosen = resolve_target(DEFAULT_TARGET, subject.logits[subject.variant], subject.target, names)
+    positive, negative = chosen.positive, chosen.negative
+    assert negative is not None
     labels = {
         DEFAULT_TARGET: "Predicted minus true label",
+        f"{positive}-{negative}": f"{names[positive]} minus {names[negative]}, in every variant",
         "pred": "Predicted class",
         "true": "True label",
         **{str(number): f"Class {name}" for number, name in enumerate(names)},

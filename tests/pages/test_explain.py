@@ -191,6 +191,18 @@ def test_another_target_is_stated():
     assert facts(page).count("No baseline") == 6
 
 
+def test_one_contrast_can_be_set_for_variants_that_differ():
+    right, wrong = failing("gn") - failing("bn_l1"), failing("gn") & failing("ln")
+    page = opened(index=str(min(right & wrong)))
+    assert any("explain different outputs" in text for text in texts(page.caption))
+    assert len({fact for fact in facts(page) if fact.startswith("Explains")}) > 1
+    contrast = page.selectbox(key="chosen-target").options[1]
+    page.selectbox(key="chosen-target").set_value(contrast).run()
+    [said] = {fact for fact in facts(page) if fact.startswith("Explains")}
+    assert not page.exception and said.endswith("(as chosen)")
+    assert not any("explain different outputs" in text for text in texts(page.caption))
+
+
 def test_all_seeds_mean_the_first_that_fails_and_it_is_said():
     seeds = {seed: failing("bn_l1", seed) for seed in range(1, 11)}
     index = min(set.union(*seeds.values()) - seeds[1])
