@@ -36,20 +36,27 @@ def check_folder(folder: Path, question: Question) -> None:
 
 def write_files(folder: Path, found: Explanation) -> None:
     """Writes all files or none; `RunError` names the one that could not be written."""
-    written = []
+    new_folders = [path for path in (folder, *folder.parents) if not path.exists()]
+    written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in render(found).items():
             write_atomic(folder / name, content, OPTION)
             written.append(folder / name)
     except BaseException as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        _remove(written, new_folders)
         if isinstance(error, OSError):
             raise cannot_write(folder, error, OPTION) from error
         raise
+
+
+def _remove(files: list[Path], folders: list[Path]) -> None:
+    """Removes what was written, and of the folders, inner ones first, those that are empty."""
+    for path in files:
+        path.unlink(missing_ok=True)
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def render(found: Explanation) -> dict[str, bytes]:

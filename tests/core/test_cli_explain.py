@@ -370,7 +370,7 @@ def test_a_full_disk_leaves_nothing_behind(home, monkeypatch, writes):
         plain(source, target)
 
     monkeypatch.setattr("core.training.storage.os.replace", replace)
-    line = refuse(home, *FAST, "--index", 3, "--out", "new", status=1)
+    line = refuse(home, *FAST, "--index", 3, "--out", "new/explained", status=1)
     assert "No space left on device" in line and "--out" in line and "--runs-dir" not in line
 
 
