@@ -9,6 +9,7 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 import streamlit as st
 
 from ui import (
+    dataset_download,
     explain_choice,
     explain_diagnosis,
     explain_maps,
@@ -27,6 +28,7 @@ sidebar.stop_without_runs(selection)
 view = failures_view.load(selection)
 subject = explain_choice.choose(view)
 explain_verdict.show(subject)
-failures_view.offer_images(view)
+if view.images is None:
+    dataset_download.offer(view.status, "there are no maps and no diagnosis of a network")
 explain_maps.show(subject)
 explain_diagnosis.show(subject)

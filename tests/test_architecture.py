@@ -37,7 +37,10 @@ TORCH_FREE = (
     *("core.data.datasets", "core.data.image_gate", "core.data.preprocess"),
     *("ui.charts", "ui.images", "ui.resources", "ui.sidebar"),
 )
-TORCH_FREE_PAGES = ("streamlit_app", "pages.overview", "pages.curves", "pages.failures")
+TORCH_FREE_PAGES = (
+    "streamlit_app",
+    *("pages.overview", "pages.curves", "pages.failures", "pages.explain"),
+)
 
 
 def module_name(path: Path) -> str:

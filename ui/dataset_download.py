@@ -12,6 +12,7 @@ from core.data.datasets import DatasetStatus, data_dir, get_dataset
 from core.errors import NormLabError
 
 TICK_SECONDS = 1.0
+FAILURES_WITHOUT = "failures are shown without pictures. Everything else needs no images"
 
 
 @dataclass
@@ -72,15 +73,18 @@ def _start(key: str) -> None:
         threading.Thread(target=download.run, name=f"download-{key}", daemon=True).start()
 
 
-def offer(status: DatasetStatus) -> None:
-    """Says that the images of a data set are not here or damaged and offers to fetch them."""
+def offer(status: DatasetStatus, consequence: str = FAILURES_WITHOUT) -> None:
+    """Says that the images of a data set are not here or damaged and offers to fetch them.
+
+    `consequence` says what that means for the page: "so …".
+    """
     info = get_dataset(status.key)
     download = _downloads().get(status.key)
     state = "damaged" if status.damaged else "not on this machine"
     with st.container(border=True, key="offer"):
         st.markdown(
             f":material/image_not_supported: **The {info.label} images are {state}**, "
-            "so failures are shown without pictures. Everything else needs no images."
+            f"so {consequence}."
         )
         if download and not download.finished:
             _watch(status.key)

@@ -135,7 +135,7 @@ def _show_strip(view: View, key: str, pool: pd.DataFrame, index: int) -> None:
     pick(html, key="strip", on_pick=pick_index)
     kind = "failures of " + label(key) if "predicted" in pool else "test images"
     few = f"{len(shown)} of {len(pool):,}" if len(shown) < len(pool) else f"{len(pool)}"
-    st.caption(f"{few} {kind}. Press a picture to explain it.")
+    st.caption(f"{few} {kind}. Press one to explain it.")
 
 
 def pick_index(picked: str) -> None:

@@ -168,7 +168,8 @@ def completeness_words(one: AttributionMap) -> str:
     if one.n_steps:
         parts.append(f"{one.n_steps:,} {'samples' if method.stochastic else 'steps'}")
     if one.completeness_error is not None:
-        parts.append(f"completeness error {100 * one.completeness_error:.2g} %")
+        percent = 100 * one.completeness_error
+        parts.append(f"completeness error {f'{percent:.2g}' if percent >= 0.01 else '< 0.01'} %")
     elif not method.completeness:
         parts.append("completeness is not defined for it")
     text = ", ".join(parts) or "no completeness error, as there is no map"

@@ -11,7 +11,7 @@ MUST_SHOW = {
     "curves": ["Test loss", "Test accuracy", "Dashed: published"],
     "parameters": ["7,946", "Batch norm", "Group norm", "Layer norm"],
     "failures": ["True label", "Confusion matrix", "Who fails where"],
-    "explain": ["Press a picture", "is labelled", "Attribution maps", "Diagnosis of", "persist"],
+    "explain": ["Press one", "is labelled", "Attribution maps", "Diagnosis of", "persist"],
 }
 PAGES = list(MUST_SHOW)
 BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 22, 29)"}
