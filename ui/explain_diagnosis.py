@@ -57,7 +57,7 @@ def show(subject: Subject) -> None:
         except NormLabError as error:
             st.warning(f"No diagnosis: {error}", icon=":material/warning:")
         else:
-            _sentences(found, subject)
+            _sentences(found, shares, subject)
             left, right = st.columns(2, gap="large")
             with left:
                 _layers(found, subject)
@@ -67,11 +67,11 @@ def show(subject: Subject) -> None:
     _persistence(subject, by_variant)
 
 
-def _sentences(found: Diagnosis, subject: Subject) -> None:
+def _sentences(found: Diagnosis, shares: Mapping[str, float], subject: Subject) -> None:
     with st.container(border=True):
         for sentence in found.sentences:
             st.markdown(sentence)
-    files = {"JSON": json_file(found.to_dict)}
+    files = {"JSON": json_file(lambda: {**found.to_dict(), "gradient_shares": dict(shares)})}
     download_files(files, f"diagnosis-{subject.variant}-{subject.file_stem}")
 
 
@@ -130,10 +130,11 @@ def _persistence(subject: Subject, by_variant: Mapping[str, Sequence[Run]]) -> N
     st.subheader("Does it persist over seeds?", anchor=False)
     gate = explain_resources.gate(by_variant)
     if gate is None:
+        few = sum(len(runs) < 2 for runs in by_variant.values())
         st.write(
-            f"There is one seed of each variant, so everything here is about **this seed**. At "
-            f"least {seeds_needed()} seeds of two variants are needed before a difference between "
-            "them could be more than chance."
+            f"There is only one seed of {'each' if few == len(by_variant) else 'some'} variant, so "
+            f"everything here is about **this seed**. At least {seeds_needed()} seeds of two "
+            "variants are needed before a difference between them could be more than chance."
         )
         return
     mine = (gate["a"] == subject.variant) | (gate["b"] == subject.variant)

@@ -7,7 +7,7 @@ import streamlit as st
 from ui import failures_tables, images
 from ui.charts import VARIANT_LABELS
 from ui.charts_explain import margin_alt, margin_chart
-from ui.downloads import download_row
+from ui.downloads import csv_file, download_files, download_row, json_file
 from ui.explain_data import Subject, class_probabilities, verdict_sentence, verdicts
 from ui.picker import pick
 
@@ -49,4 +49,17 @@ def _table(subject: Subject) -> None:
         key="probabilities",
     )
     st.caption("Probability of each class; green is the true label, orange a wrong one.")
-    download_row(None, frame, f"probabilities-{subject.file_stem}")
+    files = {"CSV": csv_file(frame), "JSON": json_file(lambda: document(subject))}
+    download_files(files, f"probabilities-{subject.file_stem}")
+
+
+def document(subject: Subject) -> dict:
+    """What each variant says, ready for JSON."""
+    return {
+        "dataset": subject.info.key,
+        "index": subject.index,
+        "true": subject.name,
+        "seed": subject.seed,
+        "verdicts": verdicts(subject).to_dict("records"),
+        "classes": class_probabilities(subject).to_dict("records"),
+    }
