@@ -36,6 +36,7 @@ class HeadDecomposition:
     rescaling: np.ndarray
     bias: float
     margin: float
+    num_references: int
 
     @property
     def rescaling_share(self) -> float:
@@ -93,8 +94,9 @@ def decompose_head(
     rescaling = ((others - none).mean(axis=0) + (both - own).mean(axis=0)) / 2
     reference, total = none.mean(axis=0), both[0]
     content = ((own - none).mean(axis=0) + (both - others).mean(axis=0)) / 2
+    margin = float(total.sum() + bias)
     return HeadDecomposition(
-        total, reference, content, rescaling, bias, margin=float(total.sum() + bias)
+        total, reference, content, rescaling, bias, margin, num_references=len(reference_maps)
     )
 
 

@@ -24,7 +24,7 @@ Alternative: TypeAlias = Sequence[Statistics] | None
 """One `Statistics` per normalization layer, or None: each image's own, of the current activations,
 per channel (Ulyanov et al. 2016, arXiv 1607.08022, call this instance normalization)."""
 
-TREE_BATCH = 16
+TREE_BATCH = 32
 """Images whose trees are computed together: larger batches leave the cache and are no faster."""
 FAMILY_LEVEL = 0.05
 
