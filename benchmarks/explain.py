@@ -112,11 +112,12 @@ def time_maps(dataset: str, indices: list[int]) -> tuple[list[float], list[float
 
 
 def _check_equal(maps: dict[str, AttributionMap], singly: dict[str, Tensor]) -> None:
-    """Both sides must have computed the same."""
+    """Both sides must have computed the same, up to points that rounding puts across a kink."""
     for key, found in maps.items():
         if found.attributions is not None:
             expected = singly[key].squeeze().numpy()
-            if not np.allclose(found.attributions, expected, atol=1e-3 * np.abs(expected).max()):
+            difference = np.linalg.norm(found.attributions - expected)
+            if difference > 0.01 * np.linalg.norm(expected):
                 raise NormLabError(f"The two sides disagree on the map of {key}.")
 
 
