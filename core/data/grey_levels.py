@@ -65,8 +65,7 @@ def put_on_paper(image: Image.Image) -> Grey:
     least, most = alpha.getextrema()
     if least == 255:
         return grey, ()
-    if most == 0:
-        return alpha, ()  # blank
+    # A shadow or a soft edge may have another colour than the ink.
     visible = ImageStat.Stat(grey, alpha.point(lambda value: 2 * value >= most and 255))
     is_light, has_paper = visible.mean[0] > 127.5, visible.stddev[0] > 32
     level, name = (255, "white") if is_light == has_paper else (0, "black")

@@ -128,6 +128,13 @@ def test_a_card_on_transparent_keeps_its_own_paper(ink, paper):
     np.testing.assert_array_equal(read.levels, expected)
 
 
+def test_a_faint_shadow_does_not_choose_the_paper():
+    ink, alpha = (np.zeros((28, 28), np.uint8) for _ in range(2))
+    ink[4:24, 8:18], alpha[4:24, 8:18], alpha[4:24, 18:21] = 255, 255, 60
+    content = encode(Image.merge("LA", [Image.fromarray(ink), Image.fromarray(alpha)]))
+    np.testing.assert_array_equal(read_picture(content).levels, ink)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_a_transparent_colour_of_a_palette_becomes_paper(kind):
     notice = "The transparent parts were taken as white paper."

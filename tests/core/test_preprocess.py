@@ -111,6 +111,13 @@ def test_the_border_decides_even_where_ink_covers_most():
     assert find_polarity(255 - bold) == "light_on_dark"
 
 
+def test_all_four_sides_are_the_border():
+    page = np.zeros((9, 9), np.uint8)
+    page[:, 0] = page[0, :5] = page[-1, :5] = 200  # 17 of the border's 32; 10 of 25 but for a side
+    for turns in range(4):
+        assert background(np.rot90(page, turns)) == 200
+
+
 def test_ink_may_touch_the_border():
     page = np.zeros((40, 40), np.uint8)
     page[:, 10:20] = 200
@@ -185,11 +192,21 @@ def test_a_thin_stroke_in_a_large_picture_stays_visible():
     assert [np.ptp(indices) + 1 for indices in np.nonzero(image)] == [20, 1]
 
 
+def test_thin_strokes_keep_their_proportion():
+    page = np.zeros((2100, 2100), np.uint8)
+    page[50:2050, 50:53] = 255
+    page[2047:2050, 50:2050] = 100
+    image = read(page)
+    rows, columns = np.nonzero(image)
+    upright, lying = image[rows.min() + 5, columns.min()], image[rows.max(), columns.max() - 5]
+    assert lying > 50 and lying == pytest.approx(upright * (100 / 255), abs=1)
+
+
 def test_faint_dirt_is_not_taken_for_ink():
     dirty = 255 - PAPER
     dirty[2, 2] = 20
     np.testing.assert_array_equal(read(dirty), BAR)
-    dirty[2, 2] = 60
+    dirty[2, 2] = 30
     assert (read(dirty) != BAR).any()
 
 
