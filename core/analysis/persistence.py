@@ -37,6 +37,8 @@ def persistence(predictions: Mapping[str, Sequence[Predictions]]) -> pd.DataFram
     elsewhere); `persistent`: p_adjusted ≤ 0.05, so that a fails here and b does not, or less often.
     Raises `UsageError` if a variant has fewer than two seeds or the test sets differ.
     """
+    from scipy import stats  # slow to import
+
     _check(predictions)
     wrong = {key: np.stack([r.predicted != r.targets for r in p]) for key, p in predictions.items()}
     fails = {key: rows.sum(axis=0) for key, rows in wrong.items()}
@@ -51,7 +53,7 @@ def persistence(predictions: Mapping[str, Sequence[Predictions]]) -> pd.DataFram
     p = np.array([fisher_exact(*table) for table in counts])
     tested = decidable(np.array([smallest_p(fa + fb, ka, kb) for fa, ka, fb, kb in counts]))
     adjusted = np.ones(len(p))
-    adjusted[tested] = benjamini_hochberg(p[tested])
+    adjusted[tested] = stats.false_discovery_control(p[tested], method="bh")
     return frame.assign(p=p, tested=tested, p_adjusted=adjusted, persistent=adjusted <= ALPHA)
 
 
@@ -92,21 +94,8 @@ def smallest_p(fails: int, seeds_a: int, seeds_b: int) -> float:
 
 @cache
 def fisher_exact(fails_a: int, seeds_a: int, fails_b: int, seeds_b: int) -> float:
-    """Two-sided p of Fisher's exact test that a and b fail equally often.
+    """Two-sided p of Fisher's exact test that a and b fail equally often."""
+    from scipy import stats
 
-    The probability, with all margins of the table given, of every table no likelier than this one.
-    """
-    fails = fails_a + fails_b
-    tables = range(max(0, fails - seeds_b), min(fails, seeds_a) + 1)
-    counts = {k: math.comb(seeds_a, k) * math.comb(seeds_b, fails - k) for k in tables}
-    return sum(c for c in counts.values() if c <= counts[fails_a]) / sum(counts.values())
-
-
-def benjamini_hochberg(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """p-values (M,) adjusted to control the false discovery rate (Benjamini and Hochberg 1995)."""
-    p = np.asarray(p_values, float)
-    order = np.argsort(p)[::-1]
-    adjusted = np.empty(len(p))
-    scaled = p[order] * len(p) / np.arange(len(p), 0, -1)
-    adjusted[order] = np.minimum(1, np.minimum.accumulate(scaled))
-    return adjusted
+    table = [[fails_a, seeds_a - fails_a], [fails_b, seeds_b - fails_b]]
+    return float(stats.fisher_exact(table).pvalue)
