@@ -50,7 +50,7 @@ def rescale(values: np.ndarray) -> Grey:
         black, white = low, high
         notices = (f"Values from {low:.4g} to {high:.4g} were stretched from black to white.",)
     # In 32 bits a difference can overflow; where there is none, they take half the time.
-    scaled = values.astype(np.float64 if black else np.float32)
+    scaled: np.ndarray = values.astype("float64" if black else "float32")
     scaled -= black
     scaled *= 255 / ((white - black) or 1)
     return Image.fromarray(scaled.round(out=scaled).clip(0, 255).astype(np.uint8)), notices
