@@ -34,6 +34,7 @@ INTERFACE = ("ui", "pages", "streamlit_app")
 TORCH_FREE = (
     *("core.config", "core.errors", "core.published", "core.training.runs"),
     *("core.training.storage", "core.analysis.metrics", "core.analysis.significance"),
+    *("core.analysis.methods", "core.analysis.target", "core.analysis.baselines"),
     *("core.data.datasets", "core.data.image_gate", "core.data.preprocess"),
     *("ui.charts", "ui.images", "ui.resources", "ui.sidebar"),
 )
