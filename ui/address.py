@@ -32,14 +32,20 @@ class Choice:
         return f"chosen-{self.name}"
 
     def widget(self) -> dict[str, Any]:
-        """Arguments for the widget. What is new in the address goes before what was chosen."""
-        asked, chosen = state.requested(self.name), state.value(self.key)
-        if asked is not None and asked != state.value(self._written):
+        """Arguments for the widget, which starts from the address where that is new.
+
+        It is when the page is opened, and after back and forward. In between the address only
+        follows: a click can still carry the one from before the last choice.
+        """
+        asked, chosen, visit = state.requested(self.name), state.value(self.key), state.visit()
+        is_new = state.value(self._visit) != visit or state.is_history_navigation()
+        if asked is not None and is_new:
             found = self.parse(asked)
             state.put(self._refused, (asked, self.default) if found is None else None)
             state.put(self.key, self.default if found is None else found)
         elif chosen is None or self.parse(str(chosen)) is None:  # left over from another data set
             state.put(self.key, self.default)
+        state.put(self._visit, visit)
         return {"key": self.key, "persist_state": "session"}
 
     def settle(self, chosen: Any, *, what: str, shown: str) -> None:
@@ -51,7 +57,6 @@ class Choice:
         asked = state.requested(self.name)
         if str(chosen) != (str(self.default) if asked is None else asked):
             st.query_params[self.name] = str(chosen)
-        state.put(self._written, str(chosen))
         asked, instead = state.value(self._refused) or (None, None)
         if asked is not None and instead == chosen:
             st.warning(
@@ -60,8 +65,8 @@ class Choice:
             )
 
     @property
-    def _written(self) -> str:
-        return f"{self.key}-written"
+    def _visit(self) -> str:
+        return f"{self.key}-visit"
 
     @property
     def _refused(self) -> str:

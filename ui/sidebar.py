@@ -15,6 +15,7 @@ MAX_WARNINGS = 3
 def render() -> Selection:
     """Draws the sidebar and returns what it has chosen; damaged runs become one-line warnings."""
     st.set_page_config(layout="wide", page_icon="🔢")
+    state.count_visit()
     with st.sidebar:
         local = _source_picker()
         dataset = _dataset_picker(local)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.config import VARIANTS
 from core.training.runs import Run
@@ -66,6 +67,26 @@ def seed() -> int | None:
 def requested(name: str) -> str | None:
     """What the address asks for under `name`, valid or not; read it before the widget exists."""
     return st.query_params.get(name)
+
+
+def count_visit() -> None:
+    """Notes which page runs, so that `visit()` grows when another one is opened."""
+    context = get_script_run_ctx()
+    page = context.page_script_hash if context else ""
+    if value("visited-page") != page:
+        put("visited-page", page)
+        put("visit", visit() + 1)
+
+
+def visit() -> int:
+    """How many pages this session has opened, one after the other."""
+    return value("visit", 0)
+
+
+def is_history_navigation() -> bool:
+    """Whether the browser's back or forward made the script run."""
+    context = get_script_run_ctx()
+    return bool(context and context.is_history_navigation)
 
 
 def is_dark() -> bool:

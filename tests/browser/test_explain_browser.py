@@ -15,6 +15,8 @@ from core.training.runs import SHIPPED_DIR, read_predictions
 from tests.browser.conftest import IDLE, serving
 
 LAST_PART = "Does it persist over seeds?"
+PATIENCE = 60_000
+"""Milliseconds that a busy machine may take for what needs networks."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def failing(key: str) -> int:
 
 def wait(page: Page) -> None:
     """Until the last part stands and nothing runs."""
-    expect(page.get_by_text(LAST_PART)).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(LAST_PART)).to_be_visible(timeout=PATIENCE)
     page.wait_for_selector(IDLE)
 
 
@@ -61,8 +63,9 @@ def test_a_failure_of_each_variant(scheme, keys, shipped, tab):
         index, label = failing(key), VARIANTS[key].label
         page.get_by_role("radio", name=label, exact=True).click()
         page.locator(f'.strip [data-pick="{index}"]').click()
-        expect(page.locator("h2").first).to_have_text(re.compile(f"Test image {index} is labelled"))
-        expect(page.locator("h2").last).to_have_text(f"Diagnosis of {label}, seed 1")
+        first, last = page.locator("h2").first, page.locator("h2").last
+        expect(first).to_contain_text(f"Test image {index} ", timeout=PATIENCE)
+        expect(last).to_have_text(f"Diagnosis of {label}, seed 1", timeout=PATIENCE)
         wait(page)
         check_maps(page)
     opened.check()
@@ -76,7 +79,7 @@ def test_the_keyboard_chooses_an_image_and_a_reload_keeps_the_view(shipped, tab)
     index = other.get_attribute("data-pick")
     other.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("h2").first).to_contain_text(f"Test image {index} ")
+    expect(page.locator("h2").first).to_contain_text(f"Test image {index} ", timeout=PATIENCE)
     wait(page)
     expect(page.locator(f'.strip [data-pick="{index}"]')).to_be_focused()
     assert f"index={index}" in page.url and "method=saliency" in page.url
@@ -111,7 +114,7 @@ def test_axe_finds_nothing_and_a_phone_scrolls_only_down(scheme, shipped, tab):
     page = opened.open(f"{shipped}&method=deep_lift&index={failing('gn')}")
     wait(page)
     page.get_by_role("button", name="Test this map").click()
-    expect(page.get_by_text("Dashed: the limit.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Dashed: the limit.")).to_be_visible(timeout=PATIENCE)
     wait(page)
     main = page.locator('[data-testid="stMain"]')
     assert main.evaluate("main => main.scrollWidth <= main.clientWidth")

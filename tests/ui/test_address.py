@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.testing.v1 import AppTest
 
 from ui import address
@@ -11,8 +14,10 @@ from ui import address
 def script() -> None:
     import streamlit as st
 
-    from ui import address
+    from ui import address, state
 
+    state.count_visit()
+    st.button("elsewhere", on_click=state.put, args=["visited-page", "another page"])
     last = st.toggle("small", key="small")
     choice = address.one_of("variant", ["gn", "ln", "bn_l1"])
     chosen = st.selectbox("Variant", ["gn", "ln", "bn_l1"], **choice.widget())
@@ -60,12 +65,40 @@ def test_a_choice_goes_into_the_address_and_the_rest_stays():
     assert shown(app) == "gn 7" and asked(app) == {"variant": "gn", "index": "7"}
 
 
-def test_a_new_address_goes_before_what_was_chosen():
+def test_a_click_that_carries_the_address_from_before_changes_nothing():
     app = opened(index="7")
     app.number_input[0].set_value(4).run()
-    assert shown(app) == "gn 4"
+    app.query_params["index"] = "7"  # sent before the browser heard of the choice
+    assert shown(app.run()) == "gn 4" and asked(app)["index"] == "4"
+
+
+def test_an_address_that_is_new_goes_before_what_was_chosen():
+    app = opened(index="7")
+    app.number_input[0].set_value(4).run()
     app.query_params["index"] = "8"
-    assert shown(app.run()) == "gn 8"
+    app.button[0].click().run()  # another page, and back by a link
+    assert shown(app) == "gn 8"
+
+
+def test_a_choice_is_kept_while_another_page_is_shown():
+    app = opened()
+    app.number_input[0].set_value(4).run()
+    del app.query_params["index"]
+    app.button[0].click().run()
+    assert shown(app) == "gn 4" and asked(app)["index"] == "4"
+
+
+def test_back_and_forward_go_before_what_was_chosen(monkeypatch):
+    app = opened(index="7")
+    app.number_input[0].set_value(4).run()
+    monkeypatch.setattr("ui.state.is_history_navigation", lambda: True)
+    app.query_params["index"] = "7"
+    assert shown(app.run()) == "gn 7"
+
+
+def test_streamlit_still_says_what_back_and_forward_are():
+    """An attribute of its own context, which is not part of its interface."""
+    assert "is_history_navigation" in {field.name for field in fields(ScriptRunContext)}
 
 
 @pytest.mark.parametrize(
