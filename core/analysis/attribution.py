@@ -26,8 +26,8 @@ from core.analysis.raw_attributions import (
     ScalarNetwork,
     path_steps,
     path_sum,
+    raw_attributions,
 )
-from core.analysis.raw_attributions import raw_attributions as raw_attributions
 from core.analysis.target import Target
 from core.config import Variant
 from core.model.network import Network

@@ -2,9 +2,10 @@
 
 B batch, N step or sample. The network is copied for each call, because Captum hooks into modules
 and rewrites weights; the copy ends in one scalar per image, so that methods that work on modules
-explain a difference of logits as well. Nothing draws from the global random generators, which
-threads share: Captum's NoiseTunnel, GradientShap and sampling of orders do, so those draws are made
-here. Captum is imported where it is used, because it loads matplotlib.
+explain a difference of logits as well. Captum computes what needs hooks or perturbations. What only
+averages gradients is computed here: Captum's NoiseTunnel and GradientShap draw from the global
+random generators, which threads share, and its IntegratedGradients cannot double its steps without
+starting again. Captum is imported where it is used, because it loads matplotlib.
 """
 
 from __future__ import annotations
@@ -171,29 +172,23 @@ def squares(device: torch.device | None = None) -> Tensor:
 
 
 def _occlusion(model: nn.Module, x: Tensor, b: Tensor, _: int) -> Tensor:
-    return (
-        _captum()
-        .Occlusion(model)
-        .attribute(
-            x,
-            sliding_window_shapes=(1, WINDOW, WINDOW),
-            strides=(1, STRIDE, STRIDE),
-            baselines=b,
-            perturbations_per_eval=max(1, BATCH_SIZE // len(x)),
-        )
+    occlusion = _captum().Occlusion(model)
+    return occlusion.attribute(
+        x,
+        sliding_window_shapes=(1, WINDOW, WINDOW),
+        strides=(1, STRIDE, STRIDE),
+        baselines=b,
+        perturbations_per_eval=max(1, BATCH_SIZE // len(x)),
     )
 
 
 def _feature_ablation(model: nn.Module, x: Tensor, b: Tensor, _: int) -> Tensor:
-    of_squares = (
-        _captum()
-        .FeatureAblation(model)
-        .attribute(
-            x,
-            baselines=b,
-            feature_mask=squares(x.device),
-            perturbations_per_eval=max(1, BATCH_SIZE // len(x)),
-        )
+    ablation = _captum().FeatureAblation(model)
+    of_squares = ablation.attribute(
+        x,
+        baselines=b,
+        feature_mask=squares(x.device),
+        perturbations_per_eval=max(1, BATCH_SIZE // len(x)),
     )
     return of_squares / SQUARE**2
 
