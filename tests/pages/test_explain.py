@@ -116,7 +116,7 @@ def test_the_diagnosis_has_sentences_and_figures(default):
 def test_every_figure_can_be_taken_along(default):
     labels = [button.proto.label for button in default.get("download_button")]
     assert labels.count("PNG") == labels.count("SVG") >= 5
-    assert labels.count("CSV") >= labels.count("PNG") and labels.count("JSON") == 2
+    assert labels.count("CSV") >= labels.count("PNG") and labels.count("JSON") == 3
 
 
 @pytest.mark.parametrize("key", VARIANTS)
