@@ -34,7 +34,7 @@ def failing(key: str) -> int:
 def wait(page: Page) -> None:
     """Until the last part stands and nothing runs."""
     expect(page.get_by_text(LAST_PART)).to_be_visible(timeout=PATIENCE)
-    page.wait_for_selector(IDLE)
+    page.wait_for_selector(IDLE, timeout=PATIENCE)
 
 
 def heading(page: Page) -> str:
