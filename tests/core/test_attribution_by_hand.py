@@ -159,6 +159,12 @@ def test_integrated_gradients_agree_with_captums(variant):
     assert np.corrcoef(ours.flatten(), many.flatten())[0, 1] > 0.999
 
 
+def test_it_works_where_gradients_are_switched_off():
+    expected = real_map("gn", 0, "integrated_gradients")
+    with torch.inference_mode():
+        assert torch.equal(real_map("gn", 0, "integrated_gradients"), expected)
+
+
 def test_smooth_grad_agrees_with_captums_for_equal_noise(monkeypatch):
     index = cases("gn")[0]
     model, x, _ = scalar("gn", index)

@@ -29,6 +29,15 @@ BATCH = [key for key, variant in VARIANTS.items() if variant.norm == "batch"]
 OTHERS = [key for key, variant in VARIANTS.items() if variant.norm != "batch"]
 
 
+@pytest.fixture(autouse=True)
+def _quick_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captum finds the same Gauss–Legendre nodes anew for each map, a second at 500 steps."""
+    monkeypatch.setattr(np.polynomial.legendre, "leggauss", legendre_nodes)
+
+
+legendre_nodes = functools.cache(np.polynomial.legendre.leggauss)
+
+
 @pytest.fixture(params=["digits", "mnist"])
 def dataset(request: pytest.FixtureRequest) -> str:
     if request.param == "mnist":
@@ -66,7 +75,7 @@ def captums_error(variant: str, dataset: str, key: str, n_steps: int) -> float:
     return median_of(error, cases(variant, dataset, each=3))
 
 
-@pytest.mark.parametrize("variant", OTHERS)
+@pytest.mark.parametrize("variant", ["gn", "ln"])
 def test_the_zero_baseline_fails_where_contrast_is_ignored_and_many_steps_do_not_cure_it(
     variant, dataset
 ):
@@ -74,13 +83,12 @@ def test_the_zero_baseline_fails_where_contrast_is_ignored_and_many_steps_do_not
     assert captums_error(variant, dataset, "zero", 500) > 0.05
 
 
-@pytest.mark.parametrize("variant", BATCH)
-def test_the_zero_baseline_is_right_for_batch_norm(variant, dataset):
-    assert captums_error(variant, dataset, "zero", 50) < 0.1
-    assert captums_error(variant, dataset, "zero", 500) < 0.02
+def test_the_zero_baseline_is_right_for_batch_norm(dataset):
+    assert captums_error("bn_l1", dataset, "zero", 50) < 0.1
+    assert captums_error("bn_l1", dataset, "zero", 500) < 0.02
 
 
-@pytest.mark.parametrize("variant", OTHERS)
+@pytest.mark.parametrize("variant", ["gn", "ln"])
 def test_fifty_steps_from_black_are_too_few_and_five_hundred_mostly_enough(variant, dataset):
     assert captums_error(variant, dataset, "black", 50) > captums_error(
         variant, dataset, "black", 500
@@ -94,18 +102,17 @@ def test_group_norm_needs_more_steps_than_batch_norm(dataset):
     assert group > 3 * captums_error("bn_l1", dataset, "black", 50)
 
 
-@pytest.mark.parametrize("variant", ["gn", "gn_l1"])
-def test_steps_denser_towards_the_baseline_add_up_better(variant, dataset):
+def test_steps_denser_towards_the_baseline_add_up_better(dataset):
     """The same 50 steps, placed at t² instead of Captum's nodes."""
 
     def error(index: int) -> float:
-        model, x = explained(variant, index, dataset)
-        about = (target(variant, index, dataset=dataset), baseline("black", dataset), 50)
-        found = raw_attributions(shipped(variant, dataset), x, "integrated_gradients", *about)
+        model, x = explained("gn", index, dataset)
+        about = (target("gn", index, dataset=dataset), baseline("black", dataset), 50)
+        found = raw_attributions(shipped("gn", dataset), x, "integrated_gradients", *about)
         return relative_error(model, x, torch.from_numpy(about[1].image)[None], found)
 
-    ours = median_of(error, cases(variant, dataset, each=3))
-    assert ours < captums_error(variant, dataset, "black", 50)
+    ours = median_of(error, cases("gn", dataset, each=3))
+    assert ours < captums_error("gn", dataset, "black", 50)
 
 
 def test_the_zero_baseline_can_add_up_and_still_say_nothing():
