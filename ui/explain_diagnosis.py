@@ -158,9 +158,10 @@ def _persistence(subject: Subject, by_variant: Mapping[str, Sequence[Run]]) -> N
         alt="How many seeds fail in the chosen variant and in each other one",
     )
     st.caption(
-        "Fisher's exact test per pair, adjusted over all images and pairs (Benjamini and "
-        "Hochberg). Only a difference that persists belongs to the variants; any other may belong "
-        "to the seeds."
+        "Fisher's exact test, adjusted (Benjamini and Hochberg) over the pairs and images where "
+        "enough networks fail for any outcome to be significant; the others are not tested "
+        "(Tarone 1990) and have no p. Only a difference that persists belongs to the variants; any "
+        "other may belong to the seeds."
     )
     download_row(None, frame, f"persistence-{subject.variant}-{subject.file_stem}")
 
@@ -175,7 +176,7 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
             "seeds that fail there": [
                 f"{n} of {k}" for n, k in rows[["fails_b", "seeds_b"]].to_numpy()
             ],
-            "p_adjusted": rows["p_adjusted"],
+            "p_adjusted": rows["p_adjusted"].where(rows["tested"]),
             "persistent": rows["persistent"],
         }
     )

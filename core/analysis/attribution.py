@@ -6,9 +6,7 @@ and not where it does not add up to f(x) − f(baseline) although it must.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +27,7 @@ from core.analysis.raw_attributions import (
     raw_attributions,
 )
 from core.analysis.target import Target
+from core.analysis.threads import map_in_threads
 from core.config import Variant
 from core.model.network import Network
 
@@ -66,20 +65,6 @@ class AttributionMap:
         return {**fields, "target": self.target.spec, "target_text": self.target.text}
 
 
-@dataclass(frozen=True)
-class Job:
-    """The arguments of one call of `attribute`; `image` (1, 28, 28) is normalized."""
-
-    network: Network
-    image: Tensor
-    method: str
-    target: Target
-    baseline: Baseline
-    seed: int = 0
-
-
-@torch.inference_mode(False)
-@torch.enable_grad()
 def attribute(
     network: Network,
     image: Tensor,
@@ -195,18 +180,6 @@ def _reason_against_map(
     )
 
 
-def attribute_many(jobs: Sequence[Job]) -> list[AttributionMap]:
-    """One map per job, in their order, computed beside each other: one thread per core."""
-    if not jobs:
-        return []
-    with ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1)) as pool:
-        return list(pool.map(_run, jobs))
-
-
-def _run(job: Job) -> AttributionMap:
-    return attribute(job.network, job.image, job.method, job.target, job.baseline, seed=job.seed)
-
-
 def attribute_all(
     networks: Mapping[str, Network],
     image: Tensor,
@@ -217,8 +190,8 @@ def attribute_all(
     seed: int = 0,
 ) -> dict[str, AttributionMap]:
     """The maps of one image and method for several networks, which `targets` has the keys of."""
-    jobs = [
-        Job(network, image, method, targets[key], baseline, seed)
-        for key, network in networks.items()
-    ]
-    return dict(zip(networks, attribute_many(jobs), strict=True))
+    found = map_in_threads(
+        lambda key: attribute(networks[key], image, method, targets[key], baseline, seed=seed),
+        networks,
+    )
+    return dict(zip(networks, found, strict=True))

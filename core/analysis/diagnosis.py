@@ -8,9 +8,7 @@ the statistics.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +28,7 @@ from core.analysis.patching import (
 from core.analysis.reference import Reference, statistics_in_use
 from core.analysis.sentences import describe
 from core.analysis.target import DEFAULT_TARGET, Target, resolve_target
+from core.analysis.threads import map_in_threads
 from core.config import Variant
 from core.model.network import NUM_CONVS
 
@@ -199,12 +198,11 @@ def diagnose_all(
     gate: pd.DataFrame | None = None,
 ) -> dict[str, Diagnosis]:
     """`diagnose` for several runs, beside each other in threads, at most one per core."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(
-            lambda reference: diagnose(reference, image, true, index=index, gate=gate),
-            references.values(),
-        )
-        return dict(zip(references, found, strict=True))
+    found = map_in_threads(
+        lambda reference: diagnose(reference, image, true, index=index, gate=gate),
+        references.values(),
+    )
+    return dict(zip(references, found, strict=True))
 
 
 def _rows_of(gate: pd.DataFrame | None, index: int | None, key: str) -> pd.DataFrame | None:

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -21,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from core.analysis.similarity import rank_correlation
+from core.analysis.threads import map_in_threads
 from core.model.network import NUM_CONVS
 
 Explain = Callable[[nn.Module, Tensor], Tensor]
@@ -87,8 +86,7 @@ def check_randomization(
             for _, randomized in cascade(network, (seed, number))
         ]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = np.array(list(pool.map(compare, range(num_networks))))
+    found = np.array(map_in_threads(compare, range(num_networks)))
     mean = found.mean(axis=0)
     different = [name for name, value in zip(LAYERS, mean, strict=True) if value <= MAX_SIMILARITY]
     return RandomizationCheck(

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 from torch import Tensor
 
-from core.analysis.attribution import AttributionMap, Job, attribute_many
+from core.analysis.attribution import AttributionMap, attribute
 from core.analysis.baselines import Baseline
 from core.analysis.curves import Curve, deletion_insertion
 from core.analysis.faithfulness import Infidelity, measure_infidelity, measure_sensitivity
@@ -27,6 +27,7 @@ from core.analysis.randomization import (
 )
 from core.analysis.raw_attributions import MIN_STEPS, raw_attributions
 from core.analysis.similarity import SeedSimilarity, seed_similarity
+from core.analysis.threads import map_in_threads
 from core.errors import UsageError
 from core.model.network import Network
 
@@ -109,9 +110,9 @@ def _compare_seeds(
     seed: int,
 ) -> SeedSimilarity | None:
     """Similarity of all seeds' maps for one target; those that are not valid do not count."""
-    jobs = [
-        Job(network, image, found.method, found.target, baseline, seed) for network in other_seeds
-    ]
-    several = (found, *attribute_many(jobs))
-    maps = [one.attributions for one in several if one.attributions is not None]
+    others = map_in_threads(
+        lambda other: attribute(other, image, found.method, found.target, baseline, seed=seed),
+        other_seeds,
+    )
+    maps = [one.attributions for one in (found, *others) if one.attributions is not None]
     return seed_similarity(maps) if len(maps) > 1 else None

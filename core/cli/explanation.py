@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from core.analysis.metrics import softmax
 from core.analysis.persistence import persistence
 from core.analysis.reference import Reference, make_reference
 from core.analysis.target import Target, resolve_target
+from core.analysis.threads import map_in_threads
 from core.analysis.trust import Trust, examine_map
 from core.config import VARIANTS
 from core.data.augmentation import normalize
@@ -245,8 +244,7 @@ def _diagnose(
         predictions = read_predictions(run.path)
         return make_reference(networks[key], train, test.images, predictions, info, run.seed)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        references = dict(zip(runs, pool.map(refer, runs), strict=True))
+    references = dict(zip(runs, map_in_threads(refer, runs), strict=True))
     gate = persistence(several) if len(several) > 1 else None
     found = diagnose_all(references, subject.image, subject.true, index=subject.index, gate=gate)
     return list(found.values())

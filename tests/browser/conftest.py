@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from benchmarks import app
 from core.config import VARIANTS
 from tests.fixtures_runs import write_run
 
+PATIENCE = 60_000  # milliseconds that a busy machine may take for one thing to appear
+expect.set_options(timeout=PATIENCE)
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 HARMLESS = ("/_stcore/health", "/_stcore/host-config")
 """On a page's own address Streamlit's client tries these below the page first, and is told 404."""
@@ -103,7 +112,7 @@ class Tab:
 def profile(chromium: Browser) -> Iterator[BrowserContext]:
     """One profile for all tabs, so that the app's scripts are fetched and compiled once."""
     context = chromium.new_context(accept_downloads=True)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
     yield context
     context.close()
 

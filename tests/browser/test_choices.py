@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 CHART = '[data-testid="stVegaLiteChart"] svg.marks'
 
@@ -18,7 +21,8 @@ def test_a_link_reproduces_data_set_and_seed(server, tab):
     assert sidebar_values(page) == ["digits", "2"]
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Overview").click()
     page.get_by_text("360 test images · 6 runs · seed 2").wait_for()
-    assert "dataset=digits" in page.url and "seed=2" in page.url
+    expect(page).to_have_url(re.compile("dataset=digits"))
+    expect(page).to_have_url(re.compile("seed=2"))
     page.reload()
     opened.wait()
     assert sidebar_values(page) == ["digits", "2"]
@@ -32,7 +36,7 @@ def test_a_choice_made_with_the_keyboard_goes_into_the_address(server, tab):
     page.keyboard.type("digits")
     page.keyboard.press("Enter")
     page.get_by_text("Digits, 360 test images").wait_for()
-    assert "dataset=digits" in page.url
+    expect(page).to_have_url(re.compile("dataset=digits"))
     opened.check()
 
 

@@ -15,8 +15,6 @@ from core.training.runs import SHIPPED_DIR, read_predictions
 from tests.browser.conftest import IDLE, serving
 
 LAST_PART = "Does it persist over seeds?"
-PATIENCE = 60_000
-"""Milliseconds that a busy machine may take for what needs networks."""
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +31,8 @@ def failing(key: str) -> int:
 
 def wait(page: Page) -> None:
     """Until the last part stands and nothing runs."""
-    expect(page.get_by_text(LAST_PART)).to_be_visible(timeout=PATIENCE)
-    page.wait_for_selector(IDLE, timeout=PATIENCE)
+    expect(page.get_by_text(LAST_PART)).to_be_visible()
+    page.wait_for_selector(IDLE)
 
 
 def heading(page: Page) -> str:
@@ -53,19 +51,17 @@ def check_maps(page: Page) -> None:
     expect(page.locator('[data-testid="stVegaLiteChart"] svg.marks')).to_have_count(4)
 
 
-@pytest.mark.parametrize(
-    ("scheme", "keys"), [("light", list(VARIANTS)[::2]), ("dark", list(VARIANTS)[1::2])]
-)
-def test_a_failure_of_each_variant(scheme, keys, shipped, tab):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_failure_of_each_variant(scheme, shipped, tab):
     opened = tab(color_scheme=scheme)
-    page = opened.open(f"{shipped}&index={failing(keys[0])}")
-    for key in keys:
+    page = opened.open(f"{shipped}&index={failing('gn')}")
+    for key in VARIANTS:
         index, label = failing(key), VARIANTS[key].label
         page.get_by_role("radio", name=label, exact=True).click()
         page.locator(f'.strip [data-pick="{index}"]').click()
         first, last = page.locator("h2").first, page.locator("h2").last
-        expect(first).to_contain_text(f"Test image {index} ", timeout=PATIENCE)
-        expect(last).to_have_text(f"Diagnosis of {label}, seed 1", timeout=PATIENCE)
+        expect(first).to_contain_text(f"Test image {index} ")
+        expect(last).to_have_text(f"Diagnosis of {label}, seed 1")
         wait(page)
         check_maps(page)
     opened.check()
@@ -79,10 +75,11 @@ def test_the_keyboard_chooses_an_image_and_a_reload_keeps_the_view(shipped, tab)
     index = other.get_attribute("data-pick")
     other.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("h2").first).to_contain_text(f"Test image {index} ", timeout=PATIENCE)
+    expect(page.locator("h2").first).to_contain_text(f"Test image {index} ")
     wait(page)
     expect(page.locator(f'.strip [data-pick="{index}"]')).to_be_focused()
-    assert f"index={index}" in page.url and "method=saliency" in page.url
+    expect(page).to_have_url(re.compile(f"index={index}"))
+    expect(page).to_have_url(re.compile("method=saliency"))
     shown = page.locator("h2").all_inner_texts()
     page.reload()
     expect(page.locator("h2").first).to_contain_text(f"Test image {index} ")
@@ -114,7 +111,7 @@ def test_axe_finds_nothing_and_a_phone_scrolls_only_down(scheme, shipped, tab):
     page = opened.open(f"{shipped}&method=deep_lift&index={failing('gn')}")
     wait(page)
     page.get_by_role("button", name="Test this map").click()
-    expect(page.get_by_text("Dashed: the limit.")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Dashed: the limit.")).to_be_visible()
     wait(page)
     main = page.locator('[data-testid="stMain"]')
     assert main.evaluate("main => main.scrollWidth <= main.clientWidth")

@@ -15,10 +15,8 @@ from core.analysis import attribution
 from core.analysis.attribution import (
     MAX_COMPLETENESS_ERROR,
     AttributionMap,
-    Job,
     attribute,
     attribute_all,
-    attribute_many,
 )
 from core.analysis.baselines import Baseline
 from core.analysis.methods import METHODS
@@ -216,18 +214,10 @@ def test_all_networks_beside_each_other_each_with_its_own_target():
         np.testing.assert_array_equal(one.attributions, alone.attributions)
 
 
-def test_jobs_keep_their_order_and_none_is_none():
-    about = (image(0), "saliency", target("gn", 0), baseline())
-    keys = ["ln", "gn", "bn_l1"]
-    found = attribute_many([Job(shipped(key), *about) for key in keys])
-    assert [one.variant for one in found] == keys
-    assert attribute_many([]) == []
-
-
 def test_an_error_in_one_thread_reaches_the_caller():
-    job = Job(shipped("gn"), image(0), "saliency", target("gn", 0), baseline())
+    networks, targets = {"gn": shipped("gn")}, {"gn": target("gn", 0)}
     with pytest.raises(UsageError):
-        attribute_many([job, replace(job, method="lime")])
+        attribute_all(networks, image(0), "lime", targets, baseline())
 
 
 def test_it_works_where_gradients_are_switched_off():

@@ -1,0 +1,21 @@
+"""Work beside each other, one thread per core."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The results of `function` in the order of `items`; its first error is raised.
+
+    For work that torch does outside Python's lock. A process that uses it should give torch one
+    thread (`torch.set_num_threads`), because small convolutions only wait for a second one.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(function, items))
