@@ -35,6 +35,7 @@ TORCH_FREE = (
     *("core.config", "core.errors", "core.published", "core.training.runs"),
     *("core.training.storage", "core.analysis.metrics", "core.analysis.significance"),
     *("core.analysis.methods", "core.analysis.target", "core.analysis.baselines"),
+    "core.analysis.derived",
     *("core.data.datasets", "core.data.image_gate", "core.data.preprocess"),
     *("ui.charts", "ui.images", "ui.resources", "ui.sidebar"),
 )
