@@ -11,11 +11,20 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def map_in_threads(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> list[Result]:
     """The results of `function` in the order of `items`; its first error is raised.
 
-    For work that torch does outside Python's lock. A process that uses it should give torch one
-    thread (`torch.set_num_threads`), because small convolutions only wait for a second one.
+    `on_progress` is called in the calling thread with the number of results so far. For work that
+    torch does outside Python's lock. A process that uses it should give torch one thread
+    (`torch.set_num_threads`), because small convolutions only wait for a second one.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(function, items))
+        results = []
+        for result in pool.map(function, items):
+            results.append(result)
+            on_progress(len(results))
+        return results
