@@ -1,0 +1,85 @@
+"""Sizes of weights and gradients per layer as tables over variants and seeds. No torch.
+
+They are computed by `core.analysis.gradient_flow` and kept beside each run as a document
+`{num_images, rows: {before: [record, …], after: […]}}`, a record per layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from core.analysis.metrics import mean_interval
+from core.config import CONV_CHANNELS, Recipe
+from core.training.runs import Run
+
+NAME = "gradient_flow"
+"""Under which `core.analysis.derived` keeps the document."""
+BEFORE, AFTER = "before", "after"
+CONV_LAYERS = tuple(f"conv{number}" for number in range(1, len(CONV_CHANNELS) + 1))
+LAYERS = (*CONV_LAYERS, "hidden", "classifier")
+"""Every layer with a weight that is not a normalization's."""
+MEASURES = ("weight_norm", "effective_learning_rate", "gradient_norm", "activation_gradient_norm")
+"""What is averaged over seeds: all above 0."""
+
+
+def is_complete(document: Mapping | None) -> bool:
+    """Whether the document holds a record of every layer, before and after."""
+    try:
+        rows = (document or {})["rows"]
+        return all([row["layer"] for row in rows[when]] == [*LAYERS] for when in (BEFORE, AFTER))
+    except (KeyError, TypeError):
+        return False
+
+
+def flow_frame(found: Iterable[tuple[Run, Mapping]]) -> pd.DataFrame:
+    """One row per run, moment and layer: `variant, seed, when, layer, weight_norm, gradient_norm,
+    activation_gradient_norm, cosine, learning_rate, effective_learning_rate`.
+
+    The learning rate is that of the first epoch before training and of the last one after it. The
+    effective one is learning rate / ‖W‖²: where the loss does not depend on ‖W‖, a step of SGD
+    turns the weights as it would turn weights of norm 1 (van Laarhoven 2017, arXiv 1706.05350).
+    It is NaN in the head, which no normalization follows.
+    """
+    frame = pd.DataFrame(
+        [
+            {
+                "variant": run.variant.key if run.variant else "",
+                "seed": run.seed,
+                "when": when,
+                "learning_rate": _learning_rate(run, when),
+                **record,
+            }
+            for run, document in found
+            for when in (BEFORE, AFTER)
+            for record in document["rows"][when]
+        ]
+    )
+    rates = frame["learning_rate"] / frame["weight_norm"] ** 2
+    return frame.assign(effective_learning_rate=rates.where(frame["layer"].isin(CONV_LAYERS)))
+
+
+def _learning_rate(run: Run, when: str) -> float:
+    recipe = Recipe(**run.info["recipe"])
+    return recipe.learning_rate_at(1 if when == BEFORE else run.epochs)
+
+
+def flow_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Geometric means over seeds of each of `MEASURES`, with their 95 % interval.
+
+    One row per `variant, when, layer, measure`: `value, low, high, num_seeds`. Sizes differ by
+    factors, so the mean and Student's t are those of the logarithms; low and high are NaN for one
+    seed. What is NaN or 0 has no row.
+    """
+    keys = ["variant", "when", "layer"]
+    long = frame.melt([*keys, "seed"], list(MEASURES), var_name="measure")
+    long = long[long["value"] > 0]
+    rows = []
+    for key, group in long.groupby([*keys, "measure"], sort=False):
+        mean, low, high = (math.exp(x) for x in mean_interval(np.log(group["value"]).to_list()))
+        values = {"value": mean, "low": low, "high": high, "num_seeds": len(group)}
+        rows.append(dict(zip((*keys, "measure"), key, strict=True)) | values)
+    return pd.DataFrame(rows)
