@@ -1,4 +1,4 @@
-"""The own corruptions of tone, stroke and noise, and the dice of all random ones.
+"""Each corruption of a batch by its name; the own ones of tone, stroke and noise.
 
 N image, P pixel. Pixels are float32 (N, 28, 28), black 0 and white 1. Everything is computed
 element by element, so that an image's result does not depend on the batch that it came in.
@@ -7,39 +7,24 @@ element by element, so that an image's result does not depend on the batch that 
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.config import IMAGE_SIZE
 from core.data import corruption_geometry as geometry
+from core.data import mnist_c
+from core.data.corruption_draws import Draws
+from core.data.corruption_geometry import gaussian_filter
 from core.data.corruption_kinds import Corruption
+
+AT_A_TIME = 1_000
+FEW_AT_A_TIME = {"mnist_c_fog": 50}
+"""Of what needs more memory per image."""
 
 DIRECTIONS = 16
 """Directions in which an edge may move; between two of them it falls short by 2 % at most."""
-
-
-@dataclass(frozen=True)
-class Draws:
-    """The random numbers of one corruption: one generator per image, on the CPU."""
-
-    seed: int
-    key: str
-    indices: Sequence[int]
-
-    def generators(self) -> Iterator[np.random.Generator]:
-        """One per image, from the seed, the corruption's name and the image's index."""
-        stream = zlib.crc32(self.key.encode())
-        for index in self.indices:
-            yield np.random.default_rng((self.seed, stream, index))
-
-    def stack(self, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
-        """What `draw` makes of each image's generator, (N, …)."""
-        return torch.from_numpy(np.stack([draw(generator) for generator in self.generators()]))
 
 
 def as_pixels(images: Tensor) -> Tensor:
@@ -51,8 +36,23 @@ def as_pixels(images: Tensor) -> Tensor:
     raise TypeError(f"images are {images.dtype}: give uint8, or float32 in [0, 1]")
 
 
-def apply(pixels: Tensor, kind: Corruption, severity: float, mean: float, draws: Draws) -> Tensor:
-    """One corruption, by the name of its function."""
+def corrupt_batch(
+    pixels: Tensor, kind: Corruption, severity: float, mean: float, seed: int, places: Sequence[int]
+) -> None:
+    """One corruption of all images, in place; `places` are their indices.
+
+    Some at a time, which stay in the processor's cache: several times faster for 10,000.
+    """
+    size = FEW_AT_A_TIME.get(kind.key, AT_A_TIME)
+    for start in range(0, len(pixels), size):
+        some = slice(start, start + size)
+        draws = Draws(seed, kind.key, places[some])
+        pixels[some] = _apply(pixels[some], kind, severity, mean, draws)
+
+
+def _apply(pixels: Tensor, kind: Corruption, severity: float, mean: float, draws: Draws) -> Tensor:
+    if kind.family == "mnist_c":
+        return mnist_c.apply(pixels, kind.key, int(severity), draws)
     if kind.key == "gaussian_noise":
         return gaussian_noise(pixels, severity, draws)
     if kind.key == "contrast_grey":
@@ -86,22 +86,6 @@ def gaussian_noise(pixels: Tensor, sd: float, draws: Draws) -> Tensor:
 def blur(pixels: Tensor, sd: float) -> Tensor:
     """Gaussian weights sampled at whole pixels up to 4 sd, black beyond the border."""
     return gaussian_filter(pixels, sd, "constant")
-
-
-def gaussian_filter(pixels: Tensor, sd: float, border: str) -> Tensor:
-    """As scipy.ndimage.gaussian_filter; `border` is "constant" (black) or "replicate"."""
-    reach = int(4 * sd + 0.5)
-    weights = [math.exp(-0.5 * (offset / sd) ** 2) for offset in range(reach + 1)]
-    total = 2 * sum(weights) - weights[0]
-    for _ in range(2):
-        padded = torch.nn.functional.pad(pixels, (reach, reach), mode=border)
-        pixels = pixels * (weights[0] / total)
-        for offset in range(1, reach + 1):
-            left = padded[..., reach - offset :][..., :IMAGE_SIZE]
-            right = padded[..., reach + offset :][..., :IMAGE_SIZE]
-            pixels.add_(left + right, alpha=weights[offset] / total)
-        pixels = pixels.transpose(-1, -2)
-    return pixels.contiguous()
 
 
 def thickness(pixels: Tensor, change: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Images moved, turned, sheared and scaled about their centre, by bilinear interpolation.
+"""Images moved, turned, sheared and scaled about their centre, bilinearly, and blurred.
 
 N image. Pixels are float32 (N, 28, 28); x runs to the right, y down; beyond the image is black.
 """
@@ -38,7 +38,8 @@ def _sample(pixels: Tensor, x: Tensor, y: Tensor) -> Tensor:
             index = (inside[0] * (IMAGE_SIZE + 2) + inside[1]).flatten().to(pixels.device)
             weight = (across * down).to(pixels)
             result.addcmul_(padded.index_select(1, index).view_as(pixels), weight)
-    return result
+    # Weights that add up to 1 may round to more.
+    return result.clamp_(max=1)
 
 
 def shift(pixels: Tensor, right: float, down: float) -> Tensor:
@@ -80,3 +81,19 @@ def scale(pixels: Tensor, factor: float) -> Tensor:
 def shear(pixels: Tensor, degrees: float) -> Tensor:
     """Upright strokes lean to the right by the angle: what is above the centre moves right."""
     return warp(pixels, (1, math.tan(math.radians(degrees)), 0, 1))
+
+
+def gaussian_filter(pixels: Tensor, sd: float, border: str) -> Tensor:
+    """As scipy.ndimage.gaussian_filter; `border` is "constant" (black) or "replicate"."""
+    reach = int(4 * sd + 0.5)
+    weights = [math.exp(-0.5 * (offset / sd) ** 2) for offset in range(reach + 1)]
+    total = 2 * sum(weights) - weights[0]
+    for _ in range(2):
+        padded = torch.nn.functional.pad(pixels, (reach, reach), mode=border)
+        pixels = pixels * (weights[0] / total)
+        for offset in range(1, reach + 1):
+            left = padded[..., reach - offset :][..., :IMAGE_SIZE]
+            right = padded[..., reach + offset :][..., :IMAGE_SIZE]
+            pixels.add_(left + right, alpha=weights[offset] / total)
+        pixels = pixels.transpose(-1, -2)
+    return pixels.contiguous().clamp_(max=1)

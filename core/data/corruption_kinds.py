@@ -49,7 +49,7 @@ class Corruption:
     @property
     def choice(self) -> str:
         """What a severity may be, in words: "choose from 0.05 to 2 ×"."""
-        kind = "" if self.family == "own" else "a whole number "
+        kind = "" if self.family == "own" else "a whole level "
         return f"choose {kind}from {self.low:g} to {self.high:g} {self.unit}".rstrip()
 
 
@@ -127,7 +127,41 @@ TONE = (
         summary="A blend of the image, at 0, with its negative, at 1; at 0.5 all is grey.",
     ),
 )
-MNIST_C: tuple[Corruption, ...] = ()
+
+
+def _mnist_c(
+    name: str, published: int, summary: str, levels: int = 5, random: bool = True
+) -> Corruption:
+    return Corruption(
+        *(f"mnist_c_{name}", f"{name.replace('_', ' ').capitalize()} (MNIST-C)", "", 0.0),
+        grid=tuple(range(levels + 1)),
+        step=1.0,
+        summary=summary,
+        random=random,
+        family="mnist_c",
+        published=float(published),
+        paper=MNIST_C_PAPER,
+    )
+
+
+MNIST_C = (
+    _mnist_c("shot_noise", 5, "Every pixel becomes a count of photons, of which white has few."),
+    _mnist_c("impulse_noise", 4, "Single pixels become black or white."),
+    _mnist_c("glass_blur", 1, "A Gaussian blur, neighbouring pixels swapped, and blurred again."),
+    _mnist_c("motion_blur", 1, "The image trails off in one direction within 45° of sideways."),
+    _mnist_c("shear", 2, "Strokes lean by an angle to one side or the other."),
+    _mnist_c("scale", 3, "The image is shrunk about its centre.", random=False),
+    _mnist_c("rotate", 2, "The image turns by an angle one way or the other."),
+    _mnist_c("brightness", 5, "A tenth of white per level is added, and clipped.", random=False),
+    _mnist_c("translate", 3, "The image moves by a pixel per level sideways, and up or down."),
+    _mnist_c("stripe", 1, "The outer seven columns on both sides are inverted.", 1, random=False),
+    _mnist_c("fog", 5, "Cloudy light is added: fractal noise that costs contrast."),
+    _mnist_c("spatter", 4, "Spots of dark grey cover the image."),
+    _mnist_c("dotted_line", 1, "A dotted straight line crosses the image.", 1),
+    _mnist_c("zigzag", 1, "A zigzag line crosses the image.", 1),
+    _mnist_c("canny_edges", 1, "Only the edges that Canny's detector finds.", 1, random=False),
+)
+"""Level 0 is off; the others are the severities of the published generator."""
 
 CORRUPTIONS = {kind.key: kind for kind in (*GEOMETRY, *STROKE, *TONE, *MNIST_C)}
 """By key, in the order in which several are applied."""

@@ -84,17 +84,19 @@ def corrupt_all(
     They follow each other in the order of `CORRUPTIONS`, whatever that of `settings`: geometry,
     thickness, blur, noise, brightness, contrast, polarity, MNIST-C.
     """
-    from core.data.corruption_functions import Draws, apply, as_pixels
+    from core.data.corruption_functions import as_pixels, corrupt_batch
 
     severities = {get_corruption(key).key: severity for key, severity in settings.items()}
     for key, severity in severities.items():
         CORRUPTIONS[key].check(severity)
     pixels = as_pixels(images)
-    places = range(len(images)) if indices is None else indices
+    places = range(len(pixels)) if indices is None else indices
+    if len(places) != len(pixels):
+        raise ValueError(f"{len(places)} indices for {len(pixels)} images")
     for key, kind in CORRUPTIONS.items():
         severity = severities.get(key, kind.neutral)
         if severity != kind.neutral:
-            pixels = apply(pixels, kind, severity, mean, Draws(seed, key, places))
+            corrupt_batch(pixels, kind, severity, mean, seed, places)
     return pixels
 
 
