@@ -17,6 +17,7 @@ MIME = {
     "JSON": "application/json",
     "PNG": "image/png",
     "SVG": "image/svg+xml",
+    "TeX": "application/x-tex",
 }
 
 

@@ -39,7 +39,7 @@ MAX_REFERENCES = 60
 
 
 @st.cache_resource(show_spinner=False)
-def _use_one_thread() -> None:
+def use_one_thread() -> None:
     """Small convolutions wait for more threads than they gain from them."""
     import torch
 
@@ -55,7 +55,7 @@ def all_seeds(subject: Subject) -> dict[str, list[Run]]:
 
 def network(run: Run) -> Network:
     """The trained network of a run; `RunError` if its file is not what was committed."""
-    _use_one_thread()
+    use_one_thread()
     return _network(str(run.path), run.digest, run)
 
 
@@ -176,7 +176,7 @@ def _diagnosis(
 
 def reference(dataset: str, run: Run) -> Reference:
     """What the run's diagnoses are compared with; `DataError` without the training images."""
-    _use_one_thread()
+    use_one_thread()
     return _reference(dataset, str(resources.dataset_status(dataset).path), run.digest, run)
 
 
