@@ -83,6 +83,19 @@ def number(name: str, last: int, default: int) -> Choice:
     return Choice(name, lambda text: _parse_number(text, last), default)
 
 
+def amount(name: str, low: float, high: float, default: float) -> Choice:
+    """A choice among the amounts from `low` to `high`, held as short texts: "0.25"."""
+    return Choice(name, lambda text: _parse_amount(text, low, high), f"{default:.6g}")
+
+
+def _parse_amount(text: str, low: float, high: float) -> str | None:
+    try:
+        value = float(text[:40])
+    except ValueError:
+        return None
+    return f"{value:.6g}" if low <= value <= high else None
+
+
 def _parse_number(text: str, last: int) -> int | None:
     # Ten digits hold every number of an image, and int() refuses thousands of them.
     plain = text.isascii() and text.isdecimal() and len(text) <= 10

@@ -24,15 +24,18 @@ def query(index: int, variant: str, seed: int | None) -> dict[str, str]:
     return found if seed is None else {**found, SEED: str(seed)}
 
 
-def choose(view: View) -> Subject:
-    """Draws the choice and returns what it comes to; all of it is kept in the address."""
+def choose(view: View, *, pictures: str = FAILURES, purpose: str = "explain it") -> Subject:
+    """Draws the choice and returns what it comes to; all of it is kept in the address.
+
+    `pictures` are offered first, failures or all; pressing one serves the `purpose`.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         variant = _choose_variant(view)
         seed = _choose_seed(view, variant)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        pool = _choose_pool(view, variant, seed)
+        pool = _choose_pool(view, variant, seed, pictures)
         index = _choose_index(view, pool)
-    _show_strip(view, variant, pool, index)
+    _show_strip(view, variant, pool, index, purpose)
     seed = seed or _first_failing(view, variant, index)
     runs = {key: run for key, group in view.runs.items() for run in group if run.seed == seed}
     predictions = {key: resources.predictions(run) for key, run in runs.items()}
@@ -48,7 +51,7 @@ def _choose_variant(view: View) -> str:
         options,
         required=True,
         format_func=label,
-        help="Whose failures are offered, and which network is diagnosed below.",
+        help="Whose failures are offered, and which network a diagnosis is of.",
         **choice.widget(),
     )
     choice.settle(chosen, what="the variant", shown=label(chosen))
@@ -81,7 +84,7 @@ def _first_failing(view: View, key: str, index: int) -> int:
     return min(failing or frames)
 
 
-def _choose_pool(view: View, key: str, seed: int | None) -> pd.DataFrame:
+def _choose_pool(view: View, key: str, seed: int | None, pictures: str) -> pd.DataFrame:
     """The images that are offered: `index, target`, and of failures what they are taken for.
 
     Where there are no failures, all test images are offered.
@@ -89,10 +92,11 @@ def _choose_pool(view: View, key: str, seed: int | None) -> pd.DataFrame:
     names = view.info.class_names
     frames = {s: f for s, f in view.failures[key].items() if seed in (None, s)}
     pool = failing_images(frames)
-    kinds = address.one_of(POOL, [FAILURES, ALL] if len(pool) else [ALL])
+    options = [FAILURES, ALL] if len(pool) else [ALL]
+    kinds = address.one_of(POOL, options, pictures if len(pool) else ALL)
     kind = st.segmented_control(
         "Pictures",
-        [FAILURES, ALL] if len(pool) else [ALL],
+        options,
         required=True,
         format_func=POOL_LABELS.__getitem__,
         **kinds.widget(),
@@ -119,7 +123,7 @@ def _choose_index(view: View, pool: pd.DataFrame) -> int:
     return chosen
 
 
-def _show_strip(view: View, key: str, pool: pd.DataFrame, index: int) -> None:
+def _show_strip(view: View, key: str, pool: pd.DataFrame, index: int, purpose: str) -> None:
     """The offered pictures in one row; the shown one is marked."""
     shown = pool[around(pool["index"].tolist(), index)]
     if shown.empty:
@@ -135,7 +139,7 @@ def _show_strip(view: View, key: str, pool: pd.DataFrame, index: int) -> None:
     pick(html, key="strip", on_pick=pick_index)
     kind = "failures of " + label(key) if "predicted" in pool else "test images"
     few = f"{len(shown)} of {len(pool):,}" if len(shown) < len(pool) else f"{len(pool)}"
-    st.caption(f"{few} {kind}. Press one to explain it.")
+    st.caption(f"{few} {kind}. Press one to {purpose}.")
 
 
 def pick_index(picked: str) -> None:
