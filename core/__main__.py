@@ -8,7 +8,7 @@ import warnings
 
 import typer
 
-from core.cli import doctor, explain, reports, training
+from core.cli import doctor, explain, reports, robustness, training
 
 app = typer.Typer(
     help="Train and compare six small image classifiers that differ in normalization.",
@@ -23,6 +23,7 @@ for command in (
     training.resume,
     reports.runs,
     reports.evaluate,
+    robustness.robustness,
     reports.summary,
     explain.explain,
     doctor.doctor,

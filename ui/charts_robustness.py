@@ -27,7 +27,9 @@ ACCURACY_TITLE = "Test accuracy (%)"
 
 def severity_title(kind: Corruption) -> str:
     """The title of an axis of severities, with its unit: "Rotation (°)"."""
-    return f"{kind.label} ({kind.unit})" if kind.unit else kind.label
+    if kind.family == "mnist_c":
+        return f"{kind.label}: level"
+    return f"{kind.label} ({kind.unit})"
 
 
 def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> alt.LayerChart:
@@ -67,7 +69,7 @@ def _present(kind: Corruption, severity: float) -> alt.LayerChart:
     """A dashed line where the slider stands, with its value above."""
     base = alt.Chart(pd.DataFrame({"severity": [severity]})).encode(x=_x(kind))
     line = base.mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color=GREY)
-    return line + base.mark_text(y=-6, color=GREY, text=f"now {severity:g} {kind.unit}".rstrip())
+    return line + base.mark_text(y=-6, color=GREY, text=f"now {severity:g} {kind.unit}")
 
 
 def _x(kind: Corruption) -> alt.X:

@@ -20,6 +20,7 @@ from core.data.datasets import DatasetInfo
 from core.training.runs import Run
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from core.model.network import Network
@@ -172,7 +173,7 @@ def corrupted_logits(
     key: str,
     severity: float,
     info: DatasetInfo,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
 ) -> np.ndarray:
     """Logits (R, N, K) float32 of `networks`, which are on `device`, for `images` (N, 28, 28) uint8
     under one corruption with noise seed 0.

@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.analysis.metrics import half_width, mean_interval, wilson_interval
 from core.analysis.robustness import reported_severity
-from core.data.corruptions import CORRUPTIONS
+from core.data.corruptions import CORRUPTIONS, Corruption
 
 CLEAN = "clean"
 MNIST_C_MEAN = "mnist_c_mean"
@@ -108,10 +108,14 @@ def row_label(corruption: str) -> str:
         return "Clean test images"
     if corruption == MNIST_C_MEAN:
         return "Mean of MNIST-C"
-    kind, severity = CORRUPTIONS[corruption], reported_severity(corruption)
+    return describe_severity(CORRUPTIONS[corruption], reported_severity(corruption))
+
+
+def describe_severity(kind: Corruption, severity: float) -> str:
+    """A corruption and its severity in words: "Rotation, 30 °", "Fog (MNIST-C), level 5"."""
     if kind.family == "mnist_c":
-        return f"MNIST-C {kind.label[0].lower()}{kind.label[1:]}"
-    return f"{kind.label}, {severity:g} {kind.unit}".rstrip()
+        return f"{kind.label}, level {severity:g}" if kind.high > 1 else kind.label
+    return f"{kind.label}, {severity:g} {kind.unit}"
 
 
 def to_latex(table: pd.DataFrame, labels: Mapping[str, str], caption: str) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+import torch
 import typer
 
 from core.analysis.evaluate import evaluate_logits
 from core.analysis.metrics import score, wilson_interval
+from core.analysis.robustness import corrupted_logits
+from core.analysis.robustness_table import describe_severity
 from core.cli.output import (
     RUNS_DIR,
     DataDirOption,
@@ -20,10 +24,12 @@ from core.cli.output import (
     print_table,
 )
 from core.config import VARIANTS, Variant, get_variant, variant_to_dict
+from core.data.corruptions import Corruption, parse_corruption
+from core.data.datasets import DatasetInfo, get_dataset, load_split
 from core.data.datasets import data_dir as find_data_dir
-from core.data.datasets import get_dataset, load_split
 from core.device import select_device
 from core.errors import RunError, UsageError
+from core.model.network import Network
 from core.model.summary import Summary, summarize, summary_to_dict
 from core.training.checkpoint import load_network
 from core.training.runs import SHIPPED_DIR, Run, find_run, list_runs
@@ -76,6 +82,9 @@ def evaluate(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Default: the one of the runs, else mnist.")
     ] = None,
+    corruption: Annotated[
+        str | None, typer.Option(help="NAME=SEVERITY; of MNIST-C the NAME alone will do.")
+    ] = None,
     device: DeviceOption = None,
     runs_dir: RunsDirOption = RUNS_DIR,
     data_dir: DataDirOption = None,
@@ -84,20 +93,36 @@ def evaluate(
     """Evaluate runs on a test set; without a name, all shipped runs of the data set."""
     asked = get_dataset(dataset or DEFAULT_DATASET)
     choice = select_device(device)
-    chosen = _chosen_runs(names, asked.key, runs_dir)
-    info = asked if dataset else get_dataset(_common_dataset(chosen))
+    changed = None if corruption is None else parse_corruption(corruption)
+    chosen = chosen_runs(names, asked.key, runs_dir)
+    info = asked if dataset else get_dataset(common_dataset(chosen))
     images, targets = load_split(info.key, find_data_dir(data_dir), "test")
     rows = []
     for run in chosen:
-        logits = evaluate_logits(load_network(run), images, info, choice.device)
+        logits = _logits(load_network(run), images, info, choice.device, changed)
         rows.append({**_identify(run), **score(logits, targets)})
+    about = {} if changed is None else {"corruption": changed[0].key, "severity": changed[1]}
     if as_json:
-        print_json({"dataset": info.key, "runs": rows})
+        print_json({"dataset": info.key, **about, "runs": rows})
     else:
-        _print_scores(rows)
+        _print_scores(rows, title="" if changed is None else describe_severity(*changed))
 
 
-def _chosen_runs(names: list[str] | None, dataset: str, runs_dir: Path) -> list[Run]:
+def _logits(
+    network: Network,
+    images: np.ndarray,
+    info: DatasetInfo,
+    device: torch.device,
+    changed: tuple[Corruption, float] | None,
+) -> np.ndarray:
+    if changed is None:
+        return evaluate_logits(network, images, info, device)
+    kind, severity = changed
+    return corrupted_logits([network.to(device)], images, kind.key, severity, info, device)[0]
+
+
+def chosen_runs(names: list[str] | None, dataset: str, runs_dir: Path) -> list[Run]:
+    """The runs called `names`, else all shipped runs of the data set; `RunError` for none."""
     if names:
         return [find_run(name, runs_dir) for name in names]
     shipped = list_runs(SHIPPED_DIR, dataset)
@@ -106,7 +131,8 @@ def _chosen_runs(names: list[str] | None, dataset: str, runs_dir: Path) -> list[
     return shipped
 
 
-def _common_dataset(chosen: list[Run]) -> str:
+def common_dataset(chosen: list[Run]) -> str:
+    """The data set of these runs; `UsageError` where there are several."""
     found = sorted({run.dataset for run in chosen})
     if len(found) > 1:
         raise UsageError(f"These runs are of {' and '.join(found)}: choose one with --dataset.")
@@ -117,7 +143,7 @@ def _identify(run: Run) -> dict:
     return {key: run.to_dict()[key] for key in ("run", "variant", "seed")}
 
 
-def _print_scores(rows: list[dict]) -> None:
+def _print_scores(rows: list[dict], title: str) -> None:
     columns = ("run", "images", "errors", "accuracy %", "95 % interval", "cross-entropy")
     table = []
     for row in rows:
@@ -125,7 +151,7 @@ def _print_scores(rows: list[dict]) -> None:
         interval = f"{100 * low:.2f} to {100 * high:.2f}"
         accuracy, entropy = f"{row['accuracy_percent']:.2f}", f"{row['cross_entropy']:.4f}"
         table.append((row["run"], row["num_images"], row["errors"], accuracy, interval, entropy))
-    print_table(columns, table)
+    print_table(columns, table, title=title)
 
 
 @one_line_errors
