@@ -8,7 +8,7 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st
 
-from ui import overview_view, resources, sidebar
+from ui import nuisance_greeting, nuisance_settings, overview_view, resources, sidebar
 from ui.overview_data import run_table, variant_table
 
 selection = sidebar.render()
@@ -24,6 +24,7 @@ variants = variant_table(selection.by_variant, selection.dataset)
 runs = run_table(selection.runs)
 
 verdict = st.container(border=True, key="verdict")
+greeting = st.container()
 overview_view.accuracies(variants, runs)
 overview_view.side_by_side(variants)
 with verdict, st.spinner("Comparing all pairs of variants…"):
@@ -32,3 +33,6 @@ with verdict, st.spinner("Comparing all pairs of variants…"):
 overview_view.pair_matrix(pairs)
 overview_view.single_runs(runs)
 overview_view.explanation(several=len(selection.seeds) > 1)
+nuisance_settings.rest()
+with greeting:
+    nuisance_greeting.show(selection)

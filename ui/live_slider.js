@@ -62,7 +62,7 @@ function build(box, groups) {
   box.rows = new Map();
   for (const { title, sliders } of groups) {
     const fieldset = element("fieldset", {}, box);
-    element("legend", { text: title }, fieldset);
+    if (title) element("legend", { text: title }, fieldset);
     sliders.forEach((spec) => addRow(box, fieldset, spec));
   }
   box.said = element("p", { role: "status" }, box);

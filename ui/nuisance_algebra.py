@@ -19,16 +19,18 @@ EXAMPLE = 0.25
 
 ALGEBRA = """
 In normalized space the mean grey is 0, so this contrast multiplies the image: $x \\to a\\,x$, with
-$a > 0$. The first convolution has no bias and pads with zeros, so its output follows: $h \\to a\\,h$.
+$a > 0$. The first convolution has no bias and pads with zeros, so its output follows:
+$h \\to a\\,h$.
 
 **Group and layer norm** divide by the image's own spread, from which $a$ cancels but for $ε$. All
 later layers see what they saw before:
 
-$$\\frac{a h - a \\mu}{\\sqrt{a^2 \\sigma^2 + ε}} \\approx \\frac{h - \\mu}{\\sqrt{\\sigma^2 + ε}}$$
+$$\\dfrac{a h - a \\mu}{\\sqrt{a^2 \\sigma^2 + ε}} \\approx
+\\dfrac{h - \\mu}{\\sqrt{\\sigma^2 + ε}}$$
 
 **Batch norm** uses the stored $\\mu$ and $\\sigma$ of the training images, so the factor stays:
 
-$$\\frac{a h - \\mu}{\\sqrt{\\sigma^2 + ε}}$$
+$$\\dfrac{a h - \\mu}{\\sqrt{\\sigma^2 + ε}}$$
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -36,14 +36,10 @@ MOVING, AT_REST = "nuisance-moving", "nuisance-at-rest"
 
 @dataclass(frozen=True)
 class Settings:
-    """Severities by corruption, without those at neutral: now, and when all sliders rested last.
-
-    `moving` is true until the sliders rest again; what is slow waits for that.
-    """
+    """Severities by corruption, without those at neutral: now, and when all sliders rested last."""
 
     now: Mapping[str, float]
     at_rest: Mapping[str, float]
-    moving: bool
 
     def severity(self, key: str) -> float:
         """The severity at rest of one corruption."""
@@ -95,19 +91,19 @@ def load() -> Settings:
     keys += [published] if published != NONE else []
     found = {key: read(SEVERITIES[key]) for key in keys}
     now = {key: value for key, value in found.items() if value != CORRUPTIONS[key].neutral}
-    moving = bool(state.value(MOVING))
-    if not moving:
+    settle(keys)
+    if not state.value(MOVING):
         state.put(AT_REST, now)
-        for key in keys:
-            _settle(key)
-    return Settings(now, state.value(AT_REST, {}), moving)
+    return Settings(now, state.value(AT_REST, {}))
 
 
-def _settle(key: str) -> None:
-    choice, kind = SEVERITIES[key], CORRUPTIONS[key]
-    chosen = state.value(choice.key)
-    shown = slider(kind).words(float(chosen))
-    choice.settle(chosen, what=f"{key} =", shown=f"{kind.label.lower()} {shown}")
+def settle(keys: Iterable[str]) -> None:
+    """Writes the severities of `keys` into the address, unless a slider is on its way."""
+    for key in keys if not state.value(MOVING) else ():
+        choice, kind = SEVERITIES[key], CORRUPTIONS[key]
+        chosen = state.value(choice.key)
+        shown = slider(kind).words(float(chosen))
+        choice.settle(chosen, what=f"{key} =", shown=f"{kind.label.lower()} {shown}")
 
 
 def rest() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from core.errors import NormLabError
@@ -49,27 +51,33 @@ def _answers(subject: Subject, settings: Settings) -> str:
     except NormLabError as error:
         st.warning(f"No answers: {error}", icon=":material/warning:")
         return ""
-    done = nuisance_settings.describe(settings.now)
-    said = verdict_sentence(found.now)
-    st.markdown(said)
-    draw(
-        nuisance_answers.answers(
-            verdicts(found.before),
-            verdicts(found.now),
-            clean=found.clean,
-            changed=found.changed,
-            name=f"test image {subject.index}, {with_article(subject.name)}",
-            done=done,
-        ),
-        key="answers",
-    )
-    st.caption(f"{done or 'Nothing is changed'}. One network of each variant, seed {subject.seed}.")
+    draw_answers(found, settings.now, key="answers")
     files = {
         "CSV": csv_file(class_probabilities(found.now)),
         "JSON": json_file(lambda: document(found, settings)),
     }
     download_files(files, f"nuisance-{subject.file_stem}")
-    return f"{done}. {said.replace('*', '')}"
+    return f"{nuisance_settings.describe(settings.now)}. {verdict_sentence(found.now)}".replace(
+        "*", ""
+    )
+
+
+def draw_answers(found: Answers, severities: Mapping[str, float], *, key: str) -> None:
+    """The verdict in words, both pictures and a row for each variant."""
+    subject, done = found.now, nuisance_settings.describe(severities)
+    st.markdown(verdict_sentence(subject))
+    draw(
+        nuisance_answers.answers(
+            verdicts(found.before),
+            verdicts(subject),
+            clean=found.clean,
+            changed=found.changed,
+            name=f"test image {subject.index}, {with_article(subject.name)}",
+            done=done,
+        ),
+        key=key,
+    )
+    st.caption(f"{done or 'Nothing is changed'}. One network of each variant, seed {subject.seed}.")
 
 
 def document(found: Answers, settings: Settings) -> dict:

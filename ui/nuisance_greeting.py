@@ -1,0 +1,113 @@
+"""The contrast slider that greets the user on Overview: one digit, six answers.
+
+Until it is first touched it shows what the runs have stored, so that the page needs no torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
+
+from core.data.corruptions import CORRUPTIONS
+from core.data.datasets import get_dataset
+from core.errors import DataError, NormLabError
+from ui import explain_choice, nuisance_networks, nuisance_settings, nuisance_view, resources, state
+from ui.explain_data import Subject, make_subject, verdict_sentence
+from ui.live_slider import Move, sliders
+from ui.nuisance_networks import Answers
+from ui.state import Selection
+
+KIND = CORRUPTIONS["contrast_grey"]
+CHOICE = nuisance_settings.SEVERITIES[KIND.key]
+AWAKE = "greeting-awake"
+
+
+@st.fragment
+def show(selection: Selection) -> None:
+    """A digit that all six read, the slider, and the way into the lab."""
+    subject = _subject(selection)
+    with st.container(border=True, key="greeting"):
+        st.subheader("What contrast does to one digit", anchor=False)
+        if subject is None:
+            label = get_dataset(selection.dataset).label
+            st.caption(f"The slider needs the {label} images, which are not on this machine.")
+            return
+        st.write("Move the slider, and see which variants still read it.")
+        slider = st.container()
+        said = _answers(subject)
+        with slider:
+            sliders(
+                {"": [nuisance_settings.slider(KIND)]},
+                {KIND.key: nuisance_settings.read(CHOICE)},
+                key="greeting-slider",
+                on_move=_take,
+                said=said,
+                wake=True,
+            )
+        _link(subject)
+
+
+def _subject(selection: Selection) -> Subject | None:
+    """The first test image that the first run of every variant gets right, None without pictures.
+
+    Where they agree on none, it is the first of all.
+    """
+    runs = {key: group[0] for key, group in selection.by_variant.items()}
+    predictions = {key: resources.predictions(run) for key, run in runs.items()}
+    right = np.all([one.predicted == one.targets for one in predictions.values()], axis=0)
+    index, variant = int(right.argmax()), next(iter(runs))
+    try:
+        image = resources.test_images(selection.dataset)[index]
+    except DataError:
+        return None
+    info = get_dataset(selection.dataset)
+    return make_subject(info, index, variant, runs, predictions, image)
+
+
+def _take(move: Move) -> None:
+    state.put(AWAKE, True)
+    nuisance_settings.take(move)
+
+
+def _answers(subject: Subject) -> str:
+    """Draws what the six say and returns it in a sentence."""
+    factor = nuisance_settings.read(CHOICE)
+    severities = {} if factor == KIND.neutral else {KIND.key: factor}
+    try:
+        if severities or state.value(AWAKE):
+            with st.spinner("Loading the networks…"):
+                found = nuisance_networks.ask(subject, severities)
+        else:
+            found = _stored(subject)
+    except NormLabError as error:
+        st.warning(f"No answers: {error}", icon=":material/warning:")
+        found = _stored(subject)
+    nuisance_settings.settle([KIND.key])
+    nuisance_view.draw_answers(found, severities, key="greeting-answers")
+    return verdict_sentence(found.now).replace("*", "")
+
+
+def _stored(subject: Subject) -> Answers:
+    assert subject.image is not None
+    pixels = subject.image.astype(np.float32) / 255
+    return Answers(subject, subject, pixels, pixels)
+
+
+def _link(subject: Subject) -> None:
+    others = len(CORRUPTIONS) - 1
+    query = {
+        state.DATASET: subject.info.key,
+        explain_choice.INDEX: str(subject.index),
+        explain_choice.POOL: explain_choice.ALL,
+        KIND.key: state.value(CHOICE.key),
+    }
+    with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
+        st.page_link(
+            "pages/nuisance.py",
+            label=f"Into the lab: why, and {others} other corruptions",
+            icon=":material/tune:",
+            query_params=query,
+        )
