@@ -35,13 +35,16 @@ TORCH_FREE = (
     *("core.config", "core.errors", "core.published", "core.training.runs"),
     *("core.training.storage", "core.analysis.metrics", "core.analysis.significance"),
     *("core.analysis.methods", "core.analysis.target", "core.analysis.baselines"),
+    *("core.analysis.transplant_matrix", "core.analysis.flow_table"),
     "core.analysis.derived",
     *("core.data.datasets", "core.data.image_gate", "core.data.preprocess"),
+    "core.data.corruptions",
     *("ui.charts", "ui.images", "ui.resources", "ui.sidebar"),
 )
 TORCH_FREE_PAGES = (
     "streamlit_app",
     *("pages.overview", "pages.curves", "pages.failures", "pages.explain"),
+    *("pages.transplants", "pages.inside"),
 )
 
 

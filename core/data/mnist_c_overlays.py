@@ -6,6 +6,7 @@ B batch, M line. Pixels are float32 (B, 28, 28), black 0 and white 1.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -45,24 +46,35 @@ def plasma(noise: Tensor, decay: float) -> Tensor:
     `noise` (B, 256² − 1) in [−1, 1] is used up from the coarsest mesh to the finest. Opposite
     edges of the map meet; its extremes are those of all 256 × 256 places.
     """
-    batch = len(noise)
-    cloud = noise.new_zeros(batch, FOG_SIZE, FOG_SIZE)
-    step, wibble, used = FOG_SIZE, FOG_WIBBLE, 0
-    while step >= 2:
-        half, side = step // 2, FOG_SIZE // step
+    batch, wibble, used = len(noise), FOG_WIBBLE, 0
+    # What is known so far, on a mesh that gets finer; its four kinds of places, each in one block.
+    corners = noise.new_zeros(batch, 1, 1)
+    low = high = noise.new_zeros(batch)
+    while used < noise.shape[1]:
+        side = corners.shape[1]
         wibbles = noise[:, used : used + 3 * side**2].view(batch, 3, side, side) * wibble**2
-        used += 3 * side**2
-        corners = cloud[:, ::step, ::step].clone()
-        rows = corners + corners.roll(-1, 1)
-        centers = (rows + rows.roll(-1, 2)) / 4 + wibbles[:, 0]
-        top = centers + centers.roll(1, 1) + corners + corners.roll(-1, 2)
-        left = centers + centers.roll(1, 2) + corners + corners.roll(-1, 1)
-        cloud[:, half::step, half::step] = centers
-        cloud[:, ::step, half::step] = top / 4 + wibbles[:, 1]
-        cloud[:, half::step, ::step] = left / 4 + wibbles[:, 2]
-        step, wibble = half, wibble / decay
-    low, high = (m.view(batch, 1, 1) for m in cloud.flatten(1).aminmax(dim=1))
-    return (cloud[:, :IMAGE_SIZE, :IMAGE_SIZE] - low) / (high - low)
+        centers, top, left = _between(corners, wibbles)
+        for values in (centers, top, left):
+            lowest, highest = values.flatten(1).aminmax(dim=1)
+            low, high = torch.minimum(low, lowest), torch.maximum(high, highest)
+        used, wibble = used + 3 * side**2, wibble / decay
+        corners = _woven(_woven(corners, top, 2), _woven(left, centers, 2), 1)
+    low, high = low.view(-1, 1, 1), high.view(-1, 1, 1)
+    return (corners[:, :IMAGE_SIZE, :IMAGE_SIZE] - low) / (high - low)
+
+
+def _between(corners: Tensor, wibbles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The places amid four corners, and right of and below each corner: mean of four, and noise."""
+    rows = corners + corners.roll(-1, 1)
+    centers = (rows + rows.roll(-1, 2)).div_(4).add_(wibbles[:, 0])
+    top = (centers + centers.roll(1, 1)).add_(corners).add_(corners.roll(-1, 2))
+    left = (centers + centers.roll(1, 2)).add_(corners).add_(corners.roll(-1, 1))
+    return centers, top.div_(4).add_(wibbles[:, 1]), left.div_(4).add_(wibbles[:, 2])
+
+
+def _woven(even: Tensor, odd: Tensor, dim: int) -> Tensor:
+    """Slices of `even` and `odd` in turn."""
+    return torch.stack([even, odd], dim + 1).flatten(dim, dim + 1)
 
 
 def spatter(pixels: Tensor, level: int, draws: Draws) -> Tensor:
@@ -94,6 +106,7 @@ def zigzag(pixels: Tensor, _: int, draws: Draws) -> Tensor:
     return _add(pixels, lines, which)
 
 
+@cache
 def _zigzag(row: int, drop: int) -> Tensor:
     """The line (28, 28) that starts in `row` and ends `drop` rows below."""
     width, tooth = 23, 2.0

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from core.data.corruptions import CORRUPTIONS, corrupt
 from core.training.engine import Engine
 from core.training.graph import capture
 from core.training.state import ReplicaState, new_state
@@ -44,3 +45,14 @@ def test_a_real_graph_replays_the_step():
     replay()
     torch.cuda.synchronize()
     assert x.tolist() == [4] * 4
+
+
+def test_corruptions_are_the_same_as_on_the_cpu():
+    images = tiny_data().test_images
+    for key, kind in CORRUPTIONS.items():
+        severity = kind.published or kind.high
+        expected = corrupt(images, key, severity, mean=0.1307)
+        result = corrupt(images.cuda(), key, severity, mean=0.1307)
+        assert result.is_cuda
+        # Rounding may move a pixel of glass by one of 256 grey levels.
+        assert (result.cpu() - expected).abs().max() < 1.1 / 255, key
