@@ -6,13 +6,12 @@ They are computed by `core.analysis.gradient_flow` and kept beside each run as a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from core.analysis.metrics import mean_interval
+from core.analysis.metrics import half_width
 from core.config import CONV_CHANNELS, Recipe
 from core.training.runs import Run
 
@@ -39,10 +38,10 @@ def flow_frame(found: Iterable[tuple[Run, Mapping]]) -> pd.DataFrame:
     """One row per run, moment and layer: `variant, seed, when, layer, weight_norm, gradient_norm,
     activation_gradient_norm, cosine, learning_rate, effective_learning_rate`.
 
-    The learning rate is that of the first epoch before training and of the last one after it. The
-    effective one is learning rate / ‖W‖²: where the loss does not depend on ‖W‖, a step of SGD
-    turns the weights as it would turn weights of norm 1 (van Laarhoven 2017, arXiv 1706.05350).
-    It is NaN in the head, which no normalization follows.
+    The learning rate is that of the first epoch, at both moments, because variants are trained for
+    different numbers of epochs. The effective one is learning rate / ‖W‖²: where the loss does not
+    depend on ‖W‖, a step of SGD turns the weights as it would turn weights of norm 1 (van Laarhoven
+    2017, arXiv 1706.05350). It is NaN in the head, which no normalization follows.
     """
     frame = pd.DataFrame(
         [
@@ -50,7 +49,7 @@ def flow_frame(found: Iterable[tuple[Run, Mapping]]) -> pd.DataFrame:
                 "variant": run.variant.key if run.variant else "",
                 "seed": run.seed,
                 "when": when,
-                "learning_rate": _learning_rate(run, when),
+                "learning_rate": Recipe(**run.info["recipe"]).learning_rate,
                 **record,
             }
             for run, document in found
@@ -60,11 +59,6 @@ def flow_frame(found: Iterable[tuple[Run, Mapping]]) -> pd.DataFrame:
     )
     rates = frame["learning_rate"] / frame["weight_norm"] ** 2
     return frame.assign(effective_learning_rate=rates.where(frame["layer"].isin(CONV_LAYERS)))
-
-
-def _learning_rate(run: Run, when: str) -> float:
-    recipe = Recipe(**run.info["recipe"])
-    return recipe.learning_rate_at(1 if when == BEFORE else run.epochs)
 
 
 def flow_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -77,9 +71,12 @@ def flow_table(frame: pd.DataFrame) -> pd.DataFrame:
     keys = ["variant", "when", "layer"]
     long = frame.melt([*keys, "seed"], list(MEASURES), var_name="measure")
     long = long[long["value"] > 0]
-    rows = []
-    for key, group in long.groupby([*keys, "measure"], sort=False):
-        mean, low, high = (math.exp(x) for x in mean_interval(np.log(group["value"]).to_list()))
-        values = {"value": mean, "low": low, "high": high, "num_seeds": len(group)}
-        rows.append(dict(zip((*keys, "measure"), key, strict=True)) | values)
-    return pd.DataFrame(rows)
+    logs = np.log(long["value"]).groupby([long[key] for key in (*keys, "measure")], sort=False)
+    table = logs.agg(["mean", "std", "count"]).reset_index()
+    half = half_width(table["std"].to_numpy(), table["count"].to_numpy())
+    return table[[*keys, "measure"]].assign(
+        value=np.exp(table["mean"]),
+        low=np.exp(table["mean"] - half),
+        high=np.exp(table["mean"] + half),
+        num_seeds=table["count"],
+    )

@@ -23,15 +23,17 @@ NAME = "transplants"
 """Under which `core.analysis.derived` keeps the document."""
 TO_WRONG, TO_RIGHT, OTHER = "right → wrong", "wrong → right", "wrong → wrong"
 
+REESTIMATED = "reestimated"
 Answers: TypeAlias = Mapping[str, np.ndarray]
-"""Normalization → predicted classes (N,) int64; the run's own answers under its own."""
+"""Normalization → predicted classes (N,) int64, under its own one those of the run itself. Runs
+with batch norm also have `REESTIMATED`: their own weights with statistics estimated anew."""
 
 
 def norms_to_compute(variant: Variant) -> list[str]:
     """The normalizations whose answers a run of `variant` does not hold itself.
 
-    Its own one is among them for batch norm only: with statistics estimated anew, which shows what
-    the estimation alone changes.
+    Its own one is among them for batch norm only: with statistics estimated anew, the control that
+    shows what the estimation alone changes.
     """
     return [norm for norm in NORMS if norm != variant.norm or norm == "batch"]
 
@@ -48,7 +50,10 @@ def read_answers(run: Run, document: Mapping | None, own: Predictions) -> Answer
     found = {norm: decode(texts.get(norm)) for norm in norms_to_compute(run.variant)}
     if any(len(classes) != len(own.targets) for classes in found.values()):
         return None
-    return {norm: found[norm] if norm != run.variant.norm else own.predicted for norm in NORMS}
+    answers = {norm: found.get(norm, own.predicted) for norm in NORMS}
+    if run.variant.norm == "batch":
+        answers |= {"batch": own.predicted, REESTIMATED: found["batch"]}
+    return answers
 
 
 def decode(text: object) -> np.ndarray:
@@ -62,7 +67,7 @@ def matrix_frame(cells: Iterable[tuple[Run, Answers, Predictions]]) -> pd.DataFr
     """One row per run and normalization: `variant, norm, seed, own, num_images, errors,
     accuracy_percent, to_wrong, to_right` (numbers of images that turn wrong and right).
 
-    `own` marks the diagonal, where nothing is transplanted.
+    `norm` is a key of `Answers`; `own` marks the diagonal, where nothing is transplanted.
     """
     return pd.DataFrame(
         [
@@ -75,8 +80,8 @@ def matrix_frame(cells: Iterable[tuple[Run, Answers, Predictions]]) -> pd.DataFr
 
 def _cell(run: Run, norm: str, predicted: np.ndarray, own: Predictions) -> dict:
     assert run.variant is not None
-    kinds = flips(own, predicted)["kind"]
-    errors = int((predicted != own.targets).sum())
+    was_right, is_right = own.predicted == own.targets, predicted == own.targets
+    errors = int((~is_right).sum())
     return {
         "variant": run.variant.key,
         "norm": norm,
@@ -85,8 +90,8 @@ def _cell(run: Run, norm: str, predicted: np.ndarray, own: Predictions) -> dict:
         "num_images": len(predicted),
         "errors": errors,
         "accuracy_percent": 100 * (1 - errors / len(predicted)),
-        "to_wrong": int((kinds == TO_WRONG).sum()),
-        "to_right": int((kinds == TO_RIGHT).sum()),
+        "to_wrong": int((was_right & ~is_right).sum()),
+        "to_right": int((~was_right & is_right).sum()),
     }
 
 

@@ -140,10 +140,8 @@ def test_before_training_is_the_network_that_the_seed_gives(sample):
     assert found["rows"][AFTER] == gradient_flow(shipped("gn"), *sample)
     frame = flow_frame([(run, found)]).set_index(["when", "layer"])
     norm = shipped("gn").conv2.weight.norm().item()
-    # 20 epochs of StepLR: a tenth every six epochs.
     assert frame.loc[(BEFORE, "conv2"), "learning_rate"] == 0.01
-    assert frame.loc[(AFTER, "conv2"), "learning_rate"] == pytest.approx(1e-5)
-    assert frame.loc[(AFTER, "conv2"), "effective_learning_rate"] == pytest.approx(1e-5 / norm**2)
+    assert frame.loc[(AFTER, "conv2"), "effective_learning_rate"] == pytest.approx(0.01 / norm**2)
     assert math.isnan(frame.loc[(AFTER, "hidden"), "effective_learning_rate"])
 
 
@@ -168,5 +166,5 @@ def test_the_table_takes_geometric_means():
     assert cell["high"] == pytest.approx(2 * 4 ** (12.7062 / 2), rel=1e-3)
     rates = table.loc[(AFTER, "effective_learning_rate")]
     assert set(rates.index) == {*CONV_LAYERS}
-    assert rates.loc["conv1", "value"] == pytest.approx(1e-5 / 4)
+    assert rates.loc["conv1", "value"] == pytest.approx(0.01 / 4)
     assert "activation_gradient_norm" not in table.index.get_level_values("measure")

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
-WITHOUT_TORCH = ["overview", "curves", "failures"]
+WITHOUT_TORCH = ["overview", "curves", "failures", "transplants"]
 
 
 def alone(page: str) -> AppTest:
@@ -25,7 +25,10 @@ def texts(app: AppTest) -> str:
 
 def test_the_pages_are_those_of_the_navigation():
     navigation = (ROOT / "streamlit_app.py").read_text()
-    assert PAGES == ["curves", "explain", "failures", "overview", "parameters"]
+    assert PAGES == [
+        *("curves", "explain", "failures", "inside", "nuisance", "overview", "parameters"),
+        "transplants",
+    ]
     assert all(f"pages/{page}.py" in navigation for page in PAGES)
 
 
@@ -61,7 +64,7 @@ def test_damaged_runs_are_named_and_the_rest_is_shown(page, fake_checkpoints):
     assert all("\n" not in text for text in warnings)
 
 
-@pytest.mark.parametrize("page", ["overview", "curves", "failures", "explain"])
+@pytest.mark.parametrize("page", sorted({*PAGES} - {"parameters"}))
 def test_without_runs_the_page_says_what_to_do(page, tmp_path, fake_checkpoints):
     fake_checkpoints({"digits": ()})
     app = alone(page)

@@ -1,0 +1,100 @@
+"""Charts of the Inside page: DataFrame → Altair chart; no streamlit."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from ui.charts import (
+    PADDING,
+    VARIANT_LABELS,
+    variant_color_scale,
+    variant_label_expression,
+    variant_shape_scale,
+)
+
+HEIGHT = 300
+MEASURES = {
+    "weight_norm": ("Weight norm", "‖W‖₂ (no unit)"),
+    "effective_learning_rate": ("Effective learning rate", "lr / ‖W‖² (no unit)"),
+    "gradient_norm": ("Gradient of the weights", "‖∂L/∂W‖₂ (nats per unit of W)"),
+    "activation_gradient_norm": (
+        "Gradient of the activations",
+        "‖∂L/∂a‖₂ (nats per unit of a)",
+    ),
+}
+"""Title and axis title of each of `core.analysis.flow_table.MEASURES`."""
+
+
+def flow_chart(table: pd.DataFrame, measure: str) -> alt.LayerChart:
+    """One measure by layer on a log scale, a line per variant; bars: the interval over seeds.
+
+    `table` is `core.analysis.flow_table.flow_table` at one moment.
+    """
+    frame = table[table["measure"] == measure]
+    return _lines(frame, MEASURES[measure][1])
+
+
+def sigma_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """The σ that each normalization layer divides by; bars: the range over its groups.
+
+    `frame` has `variant, layer, value, low, high`.
+    """
+    return _lines(frame, "σ (units of the feature maps)")
+
+
+def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
+    picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
+    layers = list(dict.fromkeys(frame["layer"]))
+    x = alt.X("layer:N", sort=layers, title="Layer", axis=alt.Axis(labelAngle=-45, grid=False))
+    scale = alt.Scale(type="log")
+    legend = _legend()
+    color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
+    base = alt.Chart(frame).encode(
+        x=x,
+        color=color,
+        opacity=alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.08)),
+        tooltip=[
+            alt.Tooltip("variant:N", title="Variant"),
+            alt.Tooltip("layer:N", title="Layer"),
+            alt.Tooltip("value:Q", title=y_title, format=".3~g"),
+            alt.Tooltip("low:Q", title="from", format=".3~g"),
+            alt.Tooltip("high:Q", title="to", format=".3~g"),
+        ],
+    )
+    y = alt.Y("value:Q", title=y_title, scale=scale)
+    shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
+    drawn: list[alt.Chart] = [
+        base.mark_line(strokeWidth=2).encode(y=y),
+        base.mark_point(filled=True, size=55).encode(y=y, shape=shape),
+    ]
+    bars = base.transform_filter("isValid(datum.low) && datum.high > datum.low")
+    drawn.insert(0, bars.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=""), y2="high:Q"))
+    drawn[1] = drawn[1].add_params(picked)
+    return alt.LayerChart(layer=drawn).properties(height=HEIGHT, padding=PADDING)
+
+
+def _legend() -> alt.Legend:
+    return alt.Legend(
+        title=None,
+        orient="top",
+        columns=3,
+        columnPadding=8,
+        rowPadding=4,
+        labelExpr=variant_label_expression(short=True),
+        labelFontSize=11,
+        symbolOpacity=1,
+    )
+
+
+def lines_alt(frame: pd.DataFrame, title: str) -> str:
+    """A chart in words: the first and the last layer of each variant."""
+    parts = []
+    for key, group in frame.groupby("variant", sort=False):
+        first, last = group.iloc[0], group.iloc[-1]
+        name = VARIANT_LABELS.get(str(key), str(key))
+        parts.append(
+            f"{name} {first['value']:.3g} in {first['layer']}, {last['value']:.3g} in "
+            f"{last['layer']}"
+        )
+    return f"{title} by layer: {'; '.join(parts)}."
