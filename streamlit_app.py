@@ -21,6 +21,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     PagesManager.uses_pages_directory = False
     importlib.import_module("scipy.special")
     importlib.import_module("ui.overview_view")  # and with it pandas and altair
+    importlib.import_module("ui.nuisance_greeting")
     yield
 
 
@@ -42,6 +43,8 @@ def main() -> None:
             st.Page("pages/failures.py", title="Failures", icon=":material/grid_view:"),
             st.Page("pages/explain.py", title="Explain", icon=":material/search_insights:"),
             st.Page("pages/nuisance.py", title="Nuisance", icon=":material/tune:"),
+            st.Page("pages/transplants.py", title="Transplants", icon=":material/swap_horiz:"),
+            st.Page("pages/inside.py", title="Inside", icon=":material/layers:"),
             st.Page(
                 overview, title="Overview", visibility="hidden"
             ),  # so that /overview is an address too
