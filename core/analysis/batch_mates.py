@@ -8,10 +8,7 @@ take their statistics from the image alone (Wu and He 2018, arXiv 1803.08494).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -50,7 +47,7 @@ def _together(network: nn.Sequential, batches: Tensor, size: int) -> Tensor:
 
 
 def batch_statistics(h: Tensor, size: int) -> Statistics:
-    """Mean and biased variance (M, C) of each batch of `size` activations among (M · size, C, H, W)."""
+    """Mean and biased variance (M, C) of each batch of `size` among h (M · size, C, H, W)."""
     var, mean = torch.var_mean(h.unflatten(0, (-1, size)), dim=(1, 3, 4), correction=0)
     return Statistics(mean, var)
 
@@ -83,9 +80,9 @@ def accuracy_by_size(
     """Accuracy in random batches of each size, of normalized images (N, 1, 28, 28).
 
     All sizes see the same images. Each has `kind, size, num_batches, num_images, accuracy_percent,
-    low_percent, high_percent` (mean over the batches with Student's 95 % interval, for single
-    images Wilson's) and `max_change`, the largest |Δ logit| of any image against the network in
-    evaluation mode.
+    low_percent, high_percent` and `max_change`, the largest |Δ logit| of any image against the
+    network in evaluation mode. The 95 % interval is Student's over the batches, for batches of one
+    class over the classes, and Wilson's for single images.
     """
     drawn = draw_images(targets, seed, kind)
     used, place = np.unique(drawn, return_inverse=True)
@@ -95,17 +92,17 @@ def accuracy_by_size(
         index = drawn.reshape(-1, size)
         logits = logits_together(network, images[torch.from_numpy(index)])
         right = logits.argmax(2).numpy() == targets[index]
+        # A class is one observation: what its images have in common is what is measured.
+        means = right.reshape(len(drawn), -1).mean(1) if kind == ONE_CLASS else right.mean(1)
+        single = size == 1 and kind == RANDOM
+        accuracy = accuracy_of_images(right[:, 0]) if single else accuracy_of_means(means)
         rows.append(
             {
                 "kind": kind,
                 "size": size,
                 "num_batches": len(index),
                 "num_images": index.size,
-                **(
-                    accuracy_of_images(right[:, 0])
-                    if size == 1
-                    else accuracy_of_means(right.mean(1))
-                ),
+                **accuracy,
                 "max_change": float((logits.flatten(0, 1) - alone).abs().max()),
             }
         )
@@ -130,8 +127,3 @@ def _percent(accuracy: float, low: float, high: float) -> dict[str, float]:
         "low_percent": 100 * low,
         "high_percent": 100 * high,
     }
-
-
-def sizes_frame(results: Mapping[str, Sequence[dict]]) -> pd.DataFrame:
-    """One row per variant and result of `accuracy_by_size`: `variant` and its fields."""
-    return pd.DataFrame([{"variant": key, **row} for key, rows in results.items() for row in rows])

@@ -27,12 +27,12 @@ REMOVED, ADDED = 2, 6
 
 @dataclass(frozen=True)
 class Flip:
-    """What a search found. `rows` number the images that were given to it.
+    """What a search found; its numbers are rows of the images that were given to it.
 
-    `removed` leave the batch and `added` come, as many; both are empty where nothing flips. `before`
-    and `after` are the logits (K,) of the image with the first mates and with the last ones, `after`
-    the nearest to a flip where nothing flips. `exhaustive`: every single exchange was tried.
-    `passes` is how many images went through the network.
+    `removed` leave the batch and `added` come, as many; both are empty where nothing flips.
+    `before` and `after` are the logits (K,) of the image with the first mates and with the last
+    ones; where nothing flips, `after` is the nearest to it. `exhaustive`: every single exchange was
+    tried. `passes` is how many images went through the network.
     """
 
     removed: tuple[int, ...]

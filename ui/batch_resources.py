@@ -1,0 +1,191 @@
+"""What the Batch mates page computes with networks, computed once. Torch is imported late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from core.analysis.threads import map_in_threads
+from core.data.datasets import data_dir, get_dataset, load_split
+from core.training.runs import Run
+from ui import explain_resources, resources
+from ui.batch_data import BATCH_NORM, STORED, Company
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.analysis.flip_search import Flip
+
+POOL_SIZE = 256
+"""Test images among which a search looks for mates."""
+NUM_TEST, NUM_SOURCE = 500, 2_048
+"""Evenly spaced test images on which estimated statistics are tried, and training images among
+which those to estimate on are drawn."""
+MAX_RESULTS = 128
+
+
+def inputs(company: Company, indices: Sequence[int] | np.ndarray) -> Tensor:
+    """Normalized test images (n, 1, 28, 28)."""
+    import torch
+
+    from core.data.augmentation import normalize
+
+    chosen = torch.tensor(company.images[np.asarray(indices, int)])
+    return normalize(chosen, company.info.mean, company.info.std)
+
+
+def answers(company: Company) -> dict[tuple[str, str], np.ndarray]:
+    """(variant, condition) → logits (10,) of the image in that company."""
+    digests = tuple((key, run.digest) for key, run in company.runs.items())
+    about = (company.info.key, company.index, company.mates_class, company.own)
+    return _answers(digests, about, company)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_RESULTS)
+def _answers(digests: tuple, about: tuple, _company: Company) -> dict[tuple[str, str], np.ndarray]:
+    from core.analysis.batch_mates import logits_alone, logits_together
+
+    batches = {
+        condition: inputs(_company, [_company.index, *mates])
+        for condition, mates in _company.mates().items()
+    }
+
+    def ask(item: tuple[str, Run]) -> dict[tuple[str, str], np.ndarray]:
+        key, run = item
+        network = explain_resources.network(run)
+        stored = logits_alone(network, inputs(_company, [_company.index]))[0].numpy()
+        together = {
+            (key, condition): logits_together(network, batch[None])[0, 0].numpy()
+            for condition, batch in batches.items()
+        }
+        return {(key, STORED): stored, **together}
+
+    explain_resources.use_one_thread()
+    found = map_in_threads(ask, _company.runs.items())
+    return {key: logits for one in found for key, logits in one.items()}
+
+
+def accuracies(
+    dataset: str, runs: Sequence[Run], on_progress: Callable[[int, int], None]
+) -> dict[str, dict]:
+    """Run name → what is stored beside it: accuracy by batch size, for `ui/stored_results.py`."""
+    import torch
+
+    from core.analysis.batch_mates import ONE_CLASS, RANDOM, accuracy_by_size
+    from core.data.augmentation import normalize
+
+    info, targets = get_dataset(dataset), resources.predictions(runs[0]).targets
+    images = normalize(torch.tensor(resources.test_images(dataset)), info.mean, info.std)
+    # Of a batch of one class only batch norm hears.
+    tasks = [(run, RANDOM) for run in runs]
+    tasks += [(r, ONE_CLASS) for r in runs if r.variant and r.variant.norm == BATCH_NORM]
+
+    def measure(task: tuple[Run, str]) -> list[dict]:
+        return accuracy_by_size(explain_resources.network(task[0]), images, targets, task[1])
+
+    explain_resources.use_one_thread()
+    found = map_in_threads(measure, tasks, lambda done: on_progress(done, len(tasks)))
+    documents: dict[str, dict] = {run.name: {"sizes": []} for run in runs}
+    for (run, _), rows in zip(tasks, found, strict=True):
+        documents[run.name]["sizes"] += rows
+    return documents
+
+
+def search(
+    company: Company, key: str, size: int, on_progress: Callable[[int], None]
+) -> tuple[Flip, list[int], Mapping[str, float]]:
+    """The exchange that flips the variant's answer in a batch of `size`; the rows' image numbers.
+
+    Last, per variant that is not batch norm, the largest |Δ logit| between first and last batch.
+    """
+    about = (company.info.key, company.index, company.runs[key].digest, size)
+    return _search(about, tuple(r.digest for r in company.runs.values()), company, key, on_progress)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_RESULTS)
+def _search(
+    about: tuple,
+    digests: tuple,
+    _company: Company,
+    _key: str,
+    _on_progress: Callable[[int], None],
+) -> tuple[Flip, list[int], Mapping[str, float]]:
+    from core.analysis.batch_mates import logits_together
+    from core.analysis.flip_search import search_flip
+
+    num_mates = about[-1] - 1
+    rows = [_company.index, *_company.drawn(num_mates + POOL_SIZE).tolist()]
+    images = inputs(_company, rows)
+    network = explain_resources.network(_company.runs[_key])
+    flip = search_flip(network, images, num_mates, on_progress=_on_progress)
+    first = list(range(num_mates + 1))
+    swaps = dict(zip(flip.removed, flip.added, strict=True))
+    last = [swaps.get(row, row) for row in first]
+    moved = {}
+    for key, run in _company.runs.items():
+        if key not in _company.batch_norm:
+            both = logits_together(explain_resources.network(run), images[[first, last]])[:, 0]
+            moved[key] = float((both[0] - both[1]).abs().max())
+    return flip, rows, moved
+
+
+def reestimation(
+    company: Company, corruption: str, severity: float, on_progress: Callable[[int, int], None]
+) -> list[dict]:
+    """Accuracy per variant on shifted images, after estimating statistics on more and more of them.
+
+    Rows of `core.analysis.reestimation.reestimated_accuracy` with their `variant`.
+    """
+    digests = tuple((key, run.digest) for key, run in company.runs.items())
+    path = str(resources.dataset_status(company.info.key).path)
+    about = (company.info.key, path, corruption, severity)
+    return _reestimation(digests, about, company, on_progress)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_RESULTS)
+def _reestimation(
+    digests: tuple, about: tuple, _company: Company, _on_progress: Callable[[int, int], None]
+) -> list[dict]:
+    from core.analysis.reestimation import COUNTS, reestimated_accuracy
+
+    dataset, path, corruption, severity = about
+    chosen = _evenly_spaced(len(_company.images), NUM_TEST)
+    images = _shifted(_company.images[chosen], _company, corruption, severity, seed=0)
+    train = _train_images(dataset, path)
+    source_index = _evenly_spaced(len(train), NUM_SOURCE)
+    source = _shifted(train[source_index], _company, corruption, severity, seed=1)
+    targets = _company.targets[chosen]
+    tasks = [(key, 0) for key in _company.runs]
+    tasks += [(key, count) for key in _company.batch_norm for count in COUNTS]
+
+    def measure(task: tuple[str, int]) -> dict:
+        key, count = task
+        network = explain_resources.network(_company.runs[key])
+        return {"variant": key} | reestimated_accuracy(network, source, images, targets, count)
+
+    explain_resources.use_one_thread()
+    return map_in_threads(measure, tasks, lambda done: _on_progress(done, len(tasks)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _train_images(dataset: str, path: str) -> np.ndarray:
+    return load_split(dataset, data_dir(), "train").images
+
+
+def _evenly_spaced(total: int, count: int) -> np.ndarray:
+    return np.linspace(0, total - 1, min(total, count)).astype(int)
+
+
+def _shifted(
+    images: np.ndarray, company: Company, corruption: str, severity: float, seed: int
+) -> Tensor:
+    import torch
+
+    from core.data.corruptions import corrupt, to_inputs
+
+    mean = company.info.mean
+    shifted = corrupt(torch.tensor(images), corruption, severity, mean=mean, seed=seed)
+    return to_inputs(shifted, mean, company.info.std)

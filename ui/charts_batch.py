@@ -1,0 +1,128 @@
+"""Charts of the Batch mates page: DataFrame → Altair chart; no streamlit."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from ui.charts import (
+    PADDING,
+    VARIANT_LABELS,
+    variant_color_scale,
+    variant_label_expression,
+    variant_shape_scale,
+)
+
+HEIGHT = 320
+ACCURACY = "Test accuracy (%)"
+KINDS = {"random": "random mates", "one_class": "mates of one class"}
+DASHES = {"random mates": [1, 0], "mates of one class": [6, 4]}
+DOTTED = [2, 4]
+
+
+def sizes_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Accuracy against batch size; `frame` is `core.analysis.batch_mates.sizes_frame`."""
+    words = frame.assign(kind=frame["kind"].map(KINDS), label=_labels(frame))
+    kinds = [words for words in DASHES if words in set(frame["kind"].map(KINDS))]
+    scale = alt.Scale(domain=kinds, range=[DASHES[kind] for kind in kinds])
+    dash = alt.StrokeDash("kind:N", scale=scale, legend=_legend(columns=2))
+    x = alt.X(
+        "size:Q",
+        title="Images in the batch (logarithmic)",
+        scale=alt.Scale(type="log", base=2, domain=[1, 256], nice=False, padding=10),
+        axis=alt.Axis(values=sorted(frame["size"].unique().tolist()), grid=False, format="d"),
+    )
+    return _accuracy_chart(words, x, dash, ["kind:N", "size:Q", "num_batches:Q", "num_images:Q"])
+
+
+def recovery_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Accuracy against how many images the statistics come from, evenly spaced by rank.
+
+    `frame` has `variant` and the fields of `core.analysis.reestimation.reestimated_accuracy`; a
+    variant that only has `count` 0 is a dotted line all across.
+    """
+    counts = sorted(frame["count"].unique().tolist())
+    estimated = set(frame.loc[frame["count"] > 0, "variant"])
+    moving = frame["variant"].isin(estimated)
+    fixed = frame[~moving].drop(columns="count").merge(pd.DataFrame({"count": counts}), how="cross")
+    both = pd.concat([frame[moving], fixed]).assign(
+        estimated=lambda rows: rows["variant"].isin(estimated)
+    )
+    both = both.assign(label=_labels(both))
+    dash = alt.StrokeDash(
+        "estimated:N", scale=alt.Scale(domain=[True, False], range=[[1, 0], DOTTED]), legend=None
+    )
+    x = alt.X(
+        "count:O",
+        title="Shifted images that the statistics come from (0: stored ones)",
+        sort=counts,
+        axis=alt.Axis(labelAngle=0, grid=False, labelExpr="format(datum.value, ',')"),
+    )
+    return _accuracy_chart(both, x, dash, ["count:O", "num_draws:Q", "num_images:Q"])
+
+
+def _accuracy_chart(
+    frame: pd.DataFrame, x: alt.X, dash: alt.StrokeDash, more: list[str]
+) -> alt.LayerChart:
+    """Lines, points and intervals per variant; a legend entry singles one out."""
+    picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
+    shown = alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.08))
+    legend = _legend(columns=3, labelExpr=variant_label_expression(short=True))
+    title = {"title": ACCURACY, "scale": alt.Scale(domain=[0, 100])}
+    base = alt.Chart(frame).encode(
+        x=x,
+        color=alt.Color("variant:N", scale=variant_color_scale(), legend=legend),
+        opacity=shown,
+    )
+    y = alt.Y("accuracy_percent:Q", **title)
+    intervals = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low_percent:Q", **title), y2="high_percent:Q"
+    )
+    lines = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash)
+    points = base.mark_point(filled=True, size=55).encode(
+        y=y,
+        shape=alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend),
+        tooltip=[
+            alt.Tooltip("label:N", title="Variant"),
+            *more,
+            alt.Tooltip("accuracy_percent:Q", title=ACCURACY, format=".2f"),
+            alt.Tooltip("low_percent:Q", title="95 % from", format=".2f"),
+            alt.Tooltip("high_percent:Q", title="to", format=".2f"),
+        ],
+    )
+    layers = [intervals, lines, points.add_params(picked)]
+    return alt.LayerChart(layer=layers).properties(height=HEIGHT, padding=PADDING)
+
+
+def _labels(frame: pd.DataFrame) -> pd.Series:
+    return frame["variant"].replace(VARIANT_LABELS)
+
+
+def _legend(**options: object) -> alt.Legend:
+    return alt.Legend(title=None, orient="top", labelFontSize=11, **options)
+
+
+def sizes_alt(frame: pd.DataFrame) -> str:
+    """The chart in words: each line from its smallest to its largest batch."""
+    parts = [
+        f"{VARIANT_LABELS.get(key, key)} with {KINDS[kind]} {_ends(rows, 'size')}"
+        for (key, kind), rows in frame.groupby(["variant", "kind"], sort=False)
+    ]
+    return f"{ACCURACY} by images in the batch. {'; '.join(parts)}."
+
+
+def recovery_alt(frame: pd.DataFrame) -> str:
+    """The chart in words: each line from stored statistics to those of the most images."""
+    parts = [
+        f"{VARIANT_LABELS.get(str(key), str(key))} {_ends(rows, 'count')}"
+        for key, rows in frame.groupby("variant", sort=False)
+    ]
+    return f"{ACCURACY} by images that the statistics come from. {'; '.join(parts)}."
+
+
+def _ends(rows: pd.DataFrame, column: str) -> str:
+    ends = rows.sort_values(column).iloc[[0, -1]].drop_duplicates(column)
+    return " and ".join(
+        f"{accuracy:.1f} % at {number:,}"
+        for number, accuracy in zip(ends[column], ends["accuracy_percent"], strict=True)
+    )
