@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 from core.config import NUM_CLASSES, VARIANTS, Recipe, Variant, variant_to_dict
-from core.training.runs import FORMAT, run_path
+from core.training.runs import COMMITTED_FILES, FORMAT, SHIPPED_DIR, Run, list_runs, run_path
 from core.training.storage import sha256, to_json
 
 PARAMETERS = 7_946
@@ -108,6 +109,15 @@ def _logits_file(random: np.random.Generator, num_images: int, errors: int) -> b
             "failed_target": targets[failed].astype(np.uint8),
         }
     )
+
+
+def copy_shipped(root: Path, *names: str) -> list[Run]:
+    """The shipped runs called `names`, copied below `root` without what was computed from them."""
+    for name in names:
+        (root / name).mkdir(parents=True)
+        for file in (*COMMITTED_FILES, "manifest.json"):
+            shutil.copy(SHIPPED_DIR / name / file, root / name / file)
+    return list_runs(root)
 
 
 Factory = Callable[..., Path]

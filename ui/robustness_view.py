@@ -143,11 +143,12 @@ def _known(runs: Sequence[Run]) -> Known:
 
 def _fingerprint(run: Run) -> tuple:
     """Changes with the run and with what is stored beside it."""
+    path = run.path / f"{robustness.NAME}.json"
     try:
-        stat = (run.path / f"{robustness.NAME}.json").stat()
-        return run.digest, stat.st_mtime_ns, stat.st_size
+        stat = path.stat()
+        return str(path), run.digest, stat.st_mtime_ns, stat.st_size
     except OSError:
-        return run.digest, 0, 0
+        return str(path), run.digest
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_FRAMES)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,26 +30,18 @@ from core.data.datasets import get_dataset
 from core.errors import RunError
 from core.model.network import Network
 from core.training.checkpoint import load_network
-from core.training.runs import COMMITTED_FILES, SHIPPED_DIR, Run, list_runs, read_run
+from core.training.runs import SHIPPED_DIR, Run, read_run
 from tests.explain_helpers import shipped
 from tests.fixtures_explain import digits_split
+from tests.fixtures_runs import copy_shipped
 
 INFO = get_dataset("digits")
 CELLS = [("gaussian_noise", 0.3), ("contrast", 0.25), ("contrast", 0.5)]
 
 
-def copy_runs(root: Path, *names: str) -> list[Run]:
-    """Shipped runs without what was computed from them."""
-    for name in names:
-        (root / name).mkdir(parents=True)
-        for file in (*COMMITTED_FILES, "manifest.json"):
-            shutil.copy(SHIPPED_DIR / name / file, root / name / file)
-    return list_runs(root)
-
-
 @pytest.fixture
 def runs(tmp_path) -> list[Run]:
-    return copy_runs(tmp_path, "digits/gn/seed-1", "digits/bn_l1/seed-2")
+    return copy_shipped(tmp_path, "digits/gn/seed-1", "digits/bn_l1/seed-2")
 
 
 def compute(runs: list[Run], cells=CELLS, **options) -> bool:
