@@ -43,6 +43,7 @@ def main() -> None:
             st.Page("pages/failures.py", title="Failures", icon=":material/grid_view:"),
             st.Page("pages/explain.py", title="Explain", icon=":material/search_insights:"),
             st.Page("pages/nuisance.py", title="Nuisance", icon=":material/tune:"),
+            st.Page("pages/batch_mates.py", title="Batch mates", icon=":material/groups:"),
             st.Page("pages/transplants.py", title="Transplants", icon=":material/swap_horiz:"),
             st.Page("pages/inside.py", title="Inside", icon=":material/layers:"),
             st.Page(

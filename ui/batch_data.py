@@ -5,9 +5,10 @@ No streamlit, no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -125,7 +126,7 @@ def answers_sentence(company: Company, frame: pd.DataFrame) -> str:
         rows = frame[frame["variant"] == key].set_index("condition")
         before = rows["predicted"][STORED]
         words = [
-            f"{labels[name]} {with_article(said)}"
+            f"{labels[str(name)]} {with_article(said)}"
             for name, said in rows["predicted"].items()
             if said != before
         ]
@@ -161,8 +162,8 @@ def answers_table(company: Company, frame: pd.DataFrame) -> str:
     headings = "".join(f'<th scope="col">{escape(words)}</th>' for words in labels.values())
     rows = []
     for key, group in frame.groupby("variant", sort=False):
-        by_condition = group.set_index("condition")
-        cells = "".join(_cell(by_condition.loc[name], company) for name in labels)
+        by_condition = group.set_index("condition").to_dict("index")
+        cells = "".join(_cell(by_condition[name], company) for name in labels)
         name = escape(VARIANT_LABELS.get(str(key), str(key)))
         rows.append(
             f'<tr style="--accent:{variant_color(str(key))}"><th scope="row">{name}</th>{cells}'
@@ -176,7 +177,7 @@ def answers_table(company: Company, frame: pd.DataFrame) -> str:
     )
 
 
-def _cell(row: pd.Series, company: Company) -> str:
+def _cell(row: Mapping[Hashable, Any], company: Company) -> str:
     mark = "✓" if row["right"] else "✗"
     said = f"{mark} {row['predicted']}, {format_percent(row['probability'])}"
     true = company.info.class_names[company.target]

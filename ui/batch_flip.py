@@ -89,9 +89,17 @@ def _results(company: Company, key: str, size: int) -> None:
             f"{change_words(max(moved.values()))}."
         )
     frame = pd.DataFrame({"removed": removed, "added": added})
-    document = {"variant": key, "batch": rows[:size], "removed": removed, "added": added}
-    document |= {"logits_before": flip.before, "logits_after": flip.after, "passes": flip.passes}
-    document |= {"is_smallest": flip.is_smallest, "moved_without_batch_norm": dict(moved)}
+    document = {
+        "variant": key,
+        "batch": rows[:size],
+        "removed": removed,
+        "added": added,
+        "logits_before": flip.before,
+        "logits_after": flip.after,
+        "is_smallest": flip.is_smallest,
+        "passes": flip.passes,
+        "moved_without_batch_norm": dict(moved),
+    }
     download_files(
         {"CSV": csv_file(frame), "JSON": json_file(lambda: document)},
         f"flip-{key}-{size}-{company.file_stem}",

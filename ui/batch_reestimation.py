@@ -103,7 +103,7 @@ def _sentence(company: Company, frame: pd.DataFrame) -> str:
     parts = []
     for key in company.batch_norm:
         rows = frame[frame["variant"] == key].sort_values("count")
-        first, best = rows.iloc[0], rows.loc[rows["accuracy_percent"].idxmax()]
+        first, best = rows.iloc[0], rows.iloc[int(rows["accuracy_percent"].argmax())]
         label = VARIANT_LABELS.get(key, key)
         if best["count"] == 0:
             parts.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -68,7 +70,7 @@ def _accuracy_chart(
     picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
     shown = alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.08))
     legend = _legend(columns=3, labelExpr=variant_label_expression(short=True))
-    title = {"title": ACCURACY, "scale": alt.Scale(domain=[0, 100])}
+    title: dict[str, Any] = {"title": ACCURACY, "scale": alt.Scale(domain=[0, 100])}
     base = alt.Chart(frame).encode(
         x=x,
         color=alt.Color("variant:N", scale=variant_color_scale(), legend=legend),
@@ -98,15 +100,16 @@ def _labels(frame: pd.DataFrame) -> pd.Series:
     return frame["variant"].replace(VARIANT_LABELS)
 
 
-def _legend(**options: object) -> alt.Legend:
+def _legend(**options: Any) -> alt.Legend:
     return alt.Legend(title=None, orient="top", labelFontSize=11, **options)
 
 
 def sizes_alt(frame: pd.DataFrame) -> str:
     """The chart in words: each line from its smallest to its largest batch."""
     parts = [
-        f"{VARIANT_LABELS.get(key, key)} with {KINDS[kind]} {_ends(rows, 'size')}"
-        for (key, kind), rows in frame.groupby(["variant", "kind"], sort=False)
+        f"{VARIANT_LABELS.get(str(key), str(key))} with {KINDS[kind]} {_ends(rows, 'size')}"
+        for kind in frame["kind"].unique()
+        for key, rows in frame[frame["kind"] == kind].groupby("variant", sort=False)
     ]
     return f"{ACCURACY} by images in the batch. {'; '.join(parts)}."
 

@@ -117,7 +117,7 @@ def accuracy_of_images(right: np.ndarray) -> dict[str, float]:
 
 def accuracy_of_means(shares: np.ndarray) -> dict[str, float]:
     """The same of independent means (M,), such as those of batches: Student's, within 0 and 1."""
-    mean, low, high = mean_interval(shares)
+    mean, low, high = mean_interval(shares.tolist())
     return _percent(mean, max(low, 0.0), min(high, 1.0))
 
 

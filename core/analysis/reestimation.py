@@ -52,8 +52,10 @@ def logits_with(network: nn.Sequential, images: Tensor, statistics: Sequence[Sta
 
 def _with(network: nn.Sequential, x: Tensor, statistics: Iterator[Statistics]) -> Tensor:
     for module in network:
-        is_batch = isinstance(module, nn.BatchNorm2d)
-        x = apply(module, x, next(statistics)) if is_batch else module(x)
+        if isinstance(module, nn.BatchNorm2d):
+            x = apply(module, x, next(statistics))
+        else:
+            x = module(x)
     return x
 
 

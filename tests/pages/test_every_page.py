@@ -25,10 +25,10 @@ def texts(app: AppTest) -> str:
 
 def test_the_pages_are_those_of_the_navigation():
     navigation = (ROOT / "streamlit_app.py").read_text()
-    assert PAGES == [
-        *("curves", "explain", "failures", "inside", "nuisance", "overview", "parameters"),
-        "transplants",
-    ]
+    assert [
+        *("batch_mates", "curves", "explain", "failures", "inside", "nuisance", "overview"),
+        *("parameters", "transplants"),
+    ] == PAGES
     assert all(f"pages/{page}.py" in navigation for page in PAGES)
 
 
@@ -38,7 +38,7 @@ def test_page_alone_says_what_it_answers(page, seeds, fake_checkpoints):
     fake_checkpoints({"digits": seeds}, num_images=360)
     app = alone(page)
     assert not app.exception and not app.error
-    assert app.title[0].value == page.capitalize()
+    assert app.title[0].value == page.capitalize().replace("_", " ")
     assert "?" in app.markdown[0].value
 
 
@@ -48,7 +48,7 @@ def test_page_by_navigation_shows_the_same_title(page, fake_checkpoints):
     app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
     app.switch_page(f"pages/{page}.py").run()
     assert not app.exception and not app.error
-    assert app.title[0].value == page.capitalize()
+    assert app.title[0].value == page.capitalize().replace("_", " ")
 
 
 @pytest.mark.parametrize("page", PAGES)
