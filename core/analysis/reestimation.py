@@ -52,10 +52,7 @@ def logits_with(network: nn.Sequential, images: Tensor, statistics: Sequence[Sta
 
 def _with(network: nn.Sequential, x: Tensor, statistics: Iterator[Statistics]) -> Tensor:
     for module in network:
-        if isinstance(module, nn.BatchNorm2d):
-            x = apply(module, x, next(statistics))
-        else:
-            x = module(x)
+        x = apply(module, x, next(statistics)) if isinstance(module, nn.BatchNorm2d) else module(x)
     return x
 
 
