@@ -34,15 +34,18 @@ BATCH_SIZE = 250
 class Change:
     """One nuisance in one `direction`, -1 or 1, under one variant.
 
-    `severity` is None where nothing within the range turns the prediction; `predicted` is what the
-    network says there, `image` (28, 28) float32 in [0, 1] what it then sees, and `lasts` whether
-    the prediction stays turned up to the end of the range. `broken` of `num_controls` equally
-    close correct images change their prediction under it.
+    `before` is what the network says of the unchanged image; `repairs` whether that is wrong, so
+    that the change is to make it right. `severity` is None where nothing within the range turns
+    the prediction; `predicted` is what the network says there, `image` (28, 28) float32 in [0, 1]
+    what it then sees, and `lasts` whether the prediction stays turned up to the end of the range.
+    `broken` of `num_controls` equally close correct images change their prediction under it.
     """
 
     variant: str
     nuisance: Nuisance
     direction: int
+    before: int = -1
+    repairs: bool = False
     severity: float | None = None
     predicted: int | None = None
     lasts: bool | None = None
@@ -73,55 +76,38 @@ class Change:
 
 
 @dataclass(frozen=True, eq=False)
-class Controls:
-    """Correct test images (N, 28, 28) uint8 about as close to the boundary, and their classes."""
+class Pool:
+    """Where controls come from: test images (N, 28, 28) uint8, what each variant says of them."""
 
     images: np.ndarray
-    predicted: np.ndarray
+    predictions: Mapping[str, Predictions]
 
-
-def nearest_controls(
-    predictions: Predictions,
-    images: np.ndarray,
-    margin: float,
-    without: int | None,
-    num: int = NUM_CONTROLS,
-) -> Controls:
-    """The `num` correct test images whose margin, predicted less runner-up, is nearest `margin`.
-
-    `images` (N, 28, 28) uint8 are those of `predictions`; the one at `without` is left out.
-    """
-    top = np.sort(predictions.logits, axis=1)
-    distance = np.abs(top[:, -1] - top[:, -2] - margin)
-    distance[predictions.predicted != predictions.targets] = np.inf
-    if without is not None:
-        distance[without] = np.inf
-    nearest = np.argsort(distance, kind="stable")[:num]
-    nearest = nearest[np.isfinite(distance[nearest])]
-    return Controls(images[nearest], predictions.predicted[nearest])
-
-
-def margin_to_turn(logits: np.ndarray, true: int | None) -> float:
-    """How far logits (K,) are from turning: predicted less true where wrong, else runner-up."""
-    predicted = int(logits.argmax())
-    other = true if true not in (None, predicted) else int(np.argsort(logits)[-2])
-    return float(logits[predicted] - logits[other])
+    def nearest(self, variant: str, margin: float, without: int | None) -> np.ndarray:
+        """Indices of the correct images whose margin, predicted less runner-up, is nearest."""
+        found = self.predictions[variant]
+        top = np.sort(found.logits, axis=1)
+        distance = np.abs(top[:, -1] - top[:, -2] - margin)
+        distance[found.predicted != found.targets] = np.inf
+        if without is not None:
+            distance[without] = np.inf
+        nearest = np.argsort(distance, kind="stable")[:NUM_CONTROLS]
+        return nearest[np.isfinite(distance[nearest])]
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class ChangedImage:
     """An image (28, 28) uint8 that is changed, its true class if known, and its test index."""
 
     image: np.ndarray
     true: int | None
     info: DatasetInfo
-    index: int = 0
+    index: int | None = None
 
     def changed(self, sides: Sequence[Change], severities: np.ndarray) -> Tensor:
         """The image at the severity of each side: (C, 28, 28) float32."""
         pixels = torch.tensor(self.image)[None]
         parts = [
-            corrupt(pixels, s.nuisance.key, v, mean=self.info.mean, indices=[self.index])
+            corrupt(pixels, s.nuisance.key, v, mean=self.info.mean, indices=[self.index or 0])
             for s, v in zip(sides, severities.tolist(), strict=True)
         ]
         return torch.cat(parts)
@@ -129,28 +115,33 @@ class Question:
 
 def find_changes(
     networks: Mapping[str, nn.Module],
-    question: Question,
-    controls: Mapping[str, Controls] | None = None,
+    image: ChangedImage,
+    pool: Pool | None = None,
     nuisances: Sequence[Nuisance] = tuple(NUISANCES.values()),
 ) -> list[Change]:
     """D3 of one image under every network (variant → network in evaluation mode, not changed).
 
     A wrong prediction is to become right; a right one, or one of unknown truth, another. One
-    `Change` per variant, nuisance and direction, in this order.
+    `Change` per variant, nuisance and direction, in this order; without a `pool` no controls.
     """
     sides = [Change("", nuisance, way) for nuisance in nuisances for way in nuisance.ends]
     scan = np.array([side.steps for side in sides])
-    pixels = question.changed([s for s in sides for _ in range(STEPS)], scan.ravel())
-    unchanged = torch.tensor(question.image)[None].float().div(255)
+    pixels = image.changed([s for s in sides for _ in range(STEPS)], scan.ravel())
+    unchanged = torch.tensor(image.image)[None].float().div(255)
 
     def find(key: str) -> list[Change]:
         network = networks[key]
-        said = _predict(network, torch.cat([unchanged, pixels]), question.info)
-        goal = _Goal(int(said[0]), question.true)
-        turned = goal.reached(said[1:]).reshape(scan.shape)
-        found = [replace(side, variant=key) for side in sides]
-        found = _smallest(network, question, goal, found, turned)
-        return found if controls is None else _control(network, found, controls[key], question)
+        logits = _logits(network, torch.cat([unchanged, pixels]), image.info)
+        goal = _Goal(int(logits[0].argmax()), image.true)
+        turned = goal.reached(logits[1:].argmax(1)).reshape(scan.shape)
+        begun = [
+            replace(side, variant=key, before=goal.before, repairs=goal.repairs) for side in sides
+        ]
+        found = _smallest(network, image, goal, begun, turned)
+        if pool is None:
+            return found
+        index = pool.nearest(key, goal.margin(logits[0]), image.index)
+        return _control(network, found, pool.images[index], image.info)
 
     return [change for found in map_in_threads(find, networks) for change in found]
 
@@ -162,22 +153,29 @@ class _Goal:
     before: int
     true: int | None
 
+    @property
+    def repairs(self) -> bool:
+        return self.true not in (None, self.before)
+
     def reached(self, predicted: np.ndarray) -> np.ndarray:
-        if self.true in (None, self.before):
-            return predicted != self.before
-        return predicted == self.true
+        return predicted == self.true if self.repairs else predicted != self.before
+
+    def margin(self, logits: np.ndarray) -> float:
+        """How far logits (K,) are from it: predicted less true where wrong, else runner-up."""
+        other = logits[self.true] if self.repairs else np.delete(logits, self.before).max()
+        return float(logits[self.before] - other)
 
 
 @torch.inference_mode()
-def _predict(network: nn.Module, pixels: Tensor, info: DatasetInfo) -> np.ndarray:
-    """Predicted classes (N,) of pixels (N, 28, 28)."""
+def _logits(network: nn.Module, pixels: Tensor, info: DatasetInfo) -> np.ndarray:
+    """Logits (N, K) of pixels (N, 28, 28)."""
     batches = to_inputs(pixels, info.mean, info.std).split(BATCH_SIZE)
-    return torch.cat([network(batch).argmax(1) for batch in batches]).numpy()
+    return torch.cat([network(batch) for batch in batches]).numpy()
 
 
 def _smallest(
     network: nn.Module,
-    question: Question,
+    image: ChangedImage,
     goal: _Goal,
     sides: list[Change],
     turned: np.ndarray,
@@ -191,10 +189,11 @@ def _smallest(
     inner, outer = (scan[range(len(some)), first + offset] for offset in (0, 1))
     for _ in range(HALVINGS):
         middle = (inner + outer) / 2
-        good = goal.reached(_predict(network, question.changed(found, middle), question.info))
+        said = _logits(network, image.changed(found, middle), image.info).argmax(1)
+        good = goal.reached(said)
         inner, outer = np.where(good, inner, middle), np.where(good, middle, outer)
-    images = question.changed(found, outer)
-    predicted = _predict(network, images, question.info)
+    images = image.changed(found, outer)
+    predicted = _logits(network, images, image.info).argmax(1)
     completed = list(sides)
     for place, row in enumerate(some):
         completed[row] = replace(
@@ -208,17 +207,16 @@ def _smallest(
 
 
 def _control(
-    network: nn.Module, changes: list[Change], controls: Controls, question: Question
+    network: nn.Module, changes: list[Change], controls: np.ndarray, info: DatasetInfo
 ) -> list[Change]:
-    """The changes with how many of the controls they break."""
-    pixels, num = torch.tensor(controls.images), len(controls.images)
-    mean = question.info.mean
-    found = [c for c in changes if c.severity is not None]
+    """The changes with how many of the controls (n, 28, 28) uint8 they break."""
+    pixels, num = torch.tensor(controls).float().div(255), len(controls)
+    found = [(c.nuisance.key, c.severity) for c in changes if c.severity is not None]
     if not found or not num:
         return changes
-    batch = torch.cat([corrupt(pixels, c.nuisance.key, c.severity, mean=mean) for c in found])
-    said = _predict(network, batch, question.info).reshape(len(found), num)
-    broken = iter((said != controls.predicted).sum(axis=1).tolist())
+    batch = [corrupt(pixels, key, severity, mean=info.mean) for key, severity in found]
+    said = _logits(network, torch.cat([pixels, *batch]), info).argmax(1).reshape(-1, num)
+    broken = iter((said[1:] != said[0]).sum(axis=1).tolist())
     return [
         c if c.severity is None else replace(c, broken=next(broken), num_controls=num)
         for c in changes

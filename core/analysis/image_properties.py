@@ -67,7 +67,7 @@ def image_properties(images: np.ndarray) -> pd.DataFrame:
     peak = values.max(axis=(1, 2), keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         ink = values / peak
-        strong = values >= np.where(peak > 0, peak / 2, np.inf)
+        strong: np.ndarray = values >= np.where(peak > 0, peak / 2, np.inf)
         columns = {
             "contrast": _contrast(values, strong),
             "brightness": values.mean(axis=(1, 2)),

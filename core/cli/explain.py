@@ -111,6 +111,8 @@ def _print(found: Explanation) -> None:
         print_table(TRUST_COLUMNS, [_trust_row(*key, one) for key, one in found.trust.items()])
     for diagnosis in found.diagnoses:
         print("\n".join(diagnosis.sentences))
+    for sentence in found.change_sentences():
+        print(sentence)
 
 
 def _title(found: Explanation) -> str:

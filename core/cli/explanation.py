@@ -12,10 +12,13 @@ from torch import Tensor
 
 from core.analysis.attribution import AttributionMap, attribute_all
 from core.analysis.baselines import Baseline, make_baseline
+from core.analysis.change_report import change_sentences, changes_frame
+from core.analysis.counterfactual import Change, ChangedImage, Pool, find_changes
 from core.analysis.diagnosis import Diagnosis, diagnose_all
 from core.analysis.evaluate import evaluate_logits
 from core.analysis.map_images import common_limit
 from core.analysis.metrics import softmax
+from core.analysis.normalizing import frozen_copy
 from core.analysis.persistence import persistence
 from core.analysis.reference import Reference, make_reference
 from core.analysis.target import Target, resolve_target
@@ -66,7 +69,10 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """All that was found. `trust` maps (variant, method) to the tests of that map."""
+    """All that was found. `trust` maps (variant, method) to the tests of that map.
+
+    `changes` are those that would turn a prediction (D3).
+    """
 
     question: Question
     subject: Subject
@@ -74,6 +80,7 @@ class Explanation:
     maps: list[AttributionMap]
     trust: Mapping[tuple[str, str], Trust]
     diagnoses: list[Diagnosis]
+    changes: list[Change]
 
     def limits(self) -> dict[str, float]:
         """The end of the colour scale that the maps of a method share."""
@@ -95,7 +102,13 @@ class Explanation:
             "color_limits": self.limits(),
             "maps": [self._map_to_dict(one) for one in self.maps],
             "diagnoses": [one.to_dict() for one in self.diagnoses],
+            "counterfactuals": changes_frame(self.changes).to_dict("records"),
+            "counterfactual_sentences": self.change_sentences(),
         }
+
+    def change_sentences(self) -> list[str]:
+        """What would turn each prediction, in words."""
+        return change_sentences(self.changes, self.question.info.class_names)
 
     def _map_to_dict(self, one: AttributionMap) -> dict:
         found = one.to_dict()
@@ -142,6 +155,7 @@ def explain_image(question: Question) -> Explanation:
         diagnoses=_diagnose(question, subject, runs, networks, siblings)
         if question.diagnose
         else [],
+        changes=_change(question, subject, runs, networks) if question.diagnose else [],
     )
 
 
@@ -248,3 +262,15 @@ def _diagnose(
     gate = persistence(several) if len(several) > 1 else None
     found = diagnose_all(references, subject.image, subject.true, index=subject.index, gate=gate)
     return list(found.values())
+
+
+def _change(
+    question: Question, subject: Subject, runs: Mapping[str, Run], networks: Mapping[str, Network]
+) -> list[Change]:
+    """D3 under all networks, with controls among the test images."""
+    info = question.info
+    images = load_split(info.key, question.data_dir, "test").images
+    pool = Pool(images, {key: read_predictions(run.path) for key, run in runs.items()})
+    image = ChangedImage(subject.image, subject.true, info, subject.index)
+    copies = {key: frozen_copy(network) for key, network in networks.items()}
+    return find_changes(copies, image, pool)

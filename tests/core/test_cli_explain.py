@@ -245,8 +245,11 @@ def test_trust_and_diagnosis_come_on_request():
     assert trust["deletion"]["values"][0] == pytest.approx(saliency["output"], abs=1e-4)
     (diagnosis,) = found["diagnoses"]
     assert diagnosis["variant"] == "gn" and diagnosis["sentences"]
+    assert plain["counterfactuals"] == plain["counterfactual_sentences"] == []
+    assert {row["variant"] for row in found["counterfactuals"]} == {"gn"}
     text = run_cli(*arguments, "--trust", "--diagnose").stdout
     assert diagnosis["sentences"][0] in text
+    assert found["counterfactual_sentences"][0] in text
     row = next(line for line in text.split("unexplained")[1].splitlines() if "saliency" in line)
     assert f"{trust['randomization']['all_layers']:.2f}, passed" in row
     assert f"{trust['max_sensitivity']:.2f}" in row and "(10 maps)" in row
