@@ -44,7 +44,7 @@ TORCH_FREE = (
 TORCH_FREE_PAGES = (
     "streamlit_app",
     *("pages.overview", "pages.curves", "pages.failures", "pages.explain"),
-    *("pages.batch_mates", "pages.transplants", "pages.inside"),
+    *("pages.nuisance", "pages.batch_mates", "pages.transplants", "pages.inside"),
 )
 
 

@@ -12,6 +12,7 @@ MUST_SHOW = {
     "parameters": ["7,946", "Batch norm", "Group norm", "Layer norm"],
     "failures": ["True label", "Confusion matrix", "Who fails where"],
     "explain": ["Press one", "is labelled", "Attribution maps", "Diagnosis of", "persist"],
+    "nuisance": ["is labelled", "No answers", "Accuracy over the test set", "Every corruption"],
 }
 PAGES = list(MUST_SHOW)
 BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 22, 29)"}
