@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SIZES = ["2", "4", "8", "16", "32"]
 DEFAULT_SIZE = "16"
-ASKED = "flip-asked"
+FOUND = "flip-found"
 
 
 @st.fragment
@@ -36,16 +36,18 @@ def show(company: Company) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = _choose("flip", "Network", company.batch_norm, VARIANT_LABELS)
         size = int(_choose("flip_batch", "Batch of", SIZES, {}, DEFAULT_SIZE))
-        asked = (company.file_stem, key, size)
-        if st.button("Search", icon=":material/search:"):
-            state.put(ASKED, asked)
+        pressed = st.button("Search", icon=":material/search:")
     st.caption(
         f"The image starts among {size - 1} random mates. The search exchanges as few of them as "
         f"it can for others of {batch_resources.POOL_SIZE} test images until the prediction "
         "changes. Up to half a minute."
     )
-    if state.value(ASKED) == asked:
-        _results(company, key, size)
+    about = (company.file_stem, company.runs[key].digest, size)
+    if pressed:
+        _search(company, key, size, about)
+    found_for, found = state.value(FOUND, (None, None))
+    if found_for == about:
+        _results(company, key, size, *found)
 
 
 def _choose(
@@ -59,7 +61,8 @@ def _choose(
     return chosen
 
 
-def _results(company: Company, key: str, size: int) -> None:
+def _search(company: Company, key: str, size: int, about: tuple) -> None:
+    """Searches under a progress bar and keeps what was found until the next search."""
     from core.analysis.flip_search import BUDGET
 
     bar = st.progress(0.0, text="Searching…")
@@ -69,12 +72,17 @@ def _results(company: Company, key: str, size: int) -> None:
         bar.progress(share, text=f"{passes:,} of at most {BUDGET:,} passes through the network")
 
     try:
-        flip, rows, moved = batch_resources.search(company, key, size, report)
+        state.put(FOUND, (about, batch_resources.search(company, key, size, report)))
     except NormLabError as error:
         st.warning(f"No search: {error}", icon=":material/warning:")
-        return
-    finally:
-        bar.empty()
+    bar.empty()
+
+
+def _results(
+    company: Company, key: str, size: int, flip: Flip, rows: list[int], moved: Mapping[str, float]
+) -> None:
+    from core.analysis.flip_search import BUDGET
+
     names = company.info.class_names
     st.markdown(flip_sentence(flip, size, names))
     st.caption(_effort(flip, size, BUDGET))

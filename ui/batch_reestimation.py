@@ -17,7 +17,7 @@ from ui.charts import VARIANT_LABELS
 from ui.downloads import download_row
 
 DEFAULT = "contrast"
-ASKED = "reestimation-asked"
+FOUND = "reestimation-found"
 
 
 @st.fragment
@@ -31,12 +31,15 @@ def show(company: Company) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = _choose_kind()
         severity = _choose_severity(kind)
-        asked = (company.info.key, company.seed, kind.key, severity)
-        if st.button("Estimate", icon=":material/restart_alt:"):
-            state.put(ASKED, asked)
+        pressed = st.button("Estimate", icon=":material/restart_alt:")
     st.caption(f"{kind.label}: {kind.summary}")
-    if state.value(ASKED) == asked:
-        _results(company, kind, severity)
+    digests = tuple(run.digest for run in company.runs.values())
+    about = (company.info.key, digests, kind.key, severity)
+    if pressed:
+        _estimate(company, kind, severity, about)
+    found_for, rows = state.value(FOUND, (None, None))
+    if found_for == about:
+        _results(company, kind, severity, pd.DataFrame(rows))
 
 
 def _choose_kind() -> Corruption:
@@ -68,7 +71,8 @@ def _choose_severity(kind: Corruption) -> float:
     return float(chosen)
 
 
-def _results(company: Company, kind: Corruption, severity: float) -> None:
+def _estimate(company: Company, kind: Corruption, severity: float, about: tuple) -> None:
+    """Estimates under a progress bar and keeps the rows until the next estimate."""
     bar, started = st.progress(0.0, text="Shifting the images…"), time.monotonic()
 
     def report(done: int, total: int) -> None:
@@ -77,12 +81,13 @@ def _results(company: Company, kind: Corruption, severity: float) -> None:
 
     try:
         rows = batch_resources.reestimation(company, kind.key, severity, report)
+        state.put(FOUND, (about, rows))
     except NormLabError as error:
         st.warning(f"No estimate: {error}", icon=":material/warning:")
-        return
-    finally:
-        bar.empty()
-    frame = pd.DataFrame(rows)
+    bar.empty()
+
+
+def _results(company: Company, kind: Corruption, severity: float, frame: pd.DataFrame) -> None:
     st.markdown(_sentence(company, frame))
     chart = charts.recovery_chart(frame)
     st.altair_chart(chart, key="recovery", alt=charts.recovery_alt(frame))

@@ -101,34 +101,24 @@ def search(
 
     Last, per variant that is not batch norm, the largest |Δ logit| between first and last batch.
     """
-    about = (company.info.key, company.index, company.runs[key].digest, size)
-    return _search(about, tuple(r.digest for r in company.runs.values()), company, key, on_progress)
+    import torch
 
-
-@st.cache_resource(show_spinner=False, max_entries=MAX_RESULTS)
-def _search(
-    about: tuple,
-    digests: tuple,
-    _company: Company,
-    _key: str,
-    _on_progress: Callable[[int], None],
-) -> tuple[Flip, list[int], Mapping[str, float]]:
     from core.analysis.batch_mates import logits_together
     from core.analysis.flip_search import search_flip
 
-    num_mates = about[-1] - 1
-    rows = [_company.index, *_company.drawn(num_mates + POOL_SIZE).tolist()]
-    images = inputs(_company, rows)
-    network = explain_resources.network(_company.runs[_key])
-    flip = search_flip(network, images, num_mates, on_progress=_on_progress)
+    num_mates = size - 1
+    rows = [company.index, *company.drawn(num_mates + POOL_SIZE).tolist()]
+    images = inputs(company, rows)
+    network = explain_resources.network(company.runs[key])
+    flip = search_flip(network, images, num_mates, on_progress=on_progress)
     first = list(range(num_mates + 1))
     swaps = dict(zip(flip.removed, flip.added, strict=True))
-    last = [swaps.get(row, row) for row in first]
+    two = images[torch.tensor([first, [swaps.get(row, row) for row in first]])]
     moved = {}
-    for key, run in _company.runs.items():
-        if key not in _company.batch_norm:
-            both = logits_together(explain_resources.network(run), images[[first, last]])[:, 0]
-            moved[key] = float((both[0] - both[1]).abs().max())
+    for other, run in company.runs.items():
+        if other not in company.batch_norm:
+            both = logits_together(explain_resources.network(run), two)[:, 0]
+            moved[other] = float((both[0] - both[1]).abs().max())
     return flip, rows, moved
 
 
@@ -139,40 +129,24 @@ def reestimation(
 
     Rows of `core.analysis.reestimation.reestimated_accuracy` with their `variant`.
     """
-    digests = tuple((key, run.digest) for key, run in company.runs.items())
-    path = str(resources.dataset_status(company.info.key).path)
-    about = (company.info.key, path, corruption, severity)
-    return _reestimation(digests, about, company, on_progress)
-
-
-@st.cache_resource(show_spinner=False, max_entries=MAX_RESULTS)
-def _reestimation(
-    digests: tuple, about: tuple, _company: Company, _on_progress: Callable[[int, int], None]
-) -> list[dict]:
     from core.analysis.reestimation import COUNTS, reestimated_accuracy
 
-    dataset, path, corruption, severity = about
-    chosen = _evenly_spaced(len(_company.images), NUM_TEST)
-    images = _shifted(_company.images[chosen], _company, corruption, severity, seed=0)
-    train = _train_images(dataset, path)
-    source_index = _evenly_spaced(len(train), NUM_SOURCE)
-    source = _shifted(train[source_index], _company, corruption, severity, seed=1)
-    targets = _company.targets[chosen]
-    tasks = [(key, 0) for key in _company.runs]
-    tasks += [(key, count) for key in _company.batch_norm for count in COUNTS]
+    chosen = _evenly_spaced(len(company.images), NUM_TEST)
+    images = _shifted(company.images[chosen], company, corruption, severity, seed=0)
+    train = load_split(company.info.key, data_dir(), "train").images
+    drawn_from = train[_evenly_spaced(len(train), NUM_SOURCE)]
+    source = _shifted(drawn_from, company, corruption, severity, seed=1)
+    targets = company.targets[chosen]
+    tasks = [(key, 0) for key in company.runs]
+    tasks += [(key, count) for key in company.batch_norm for count in COUNTS]
 
     def measure(task: tuple[str, int]) -> dict:
         key, count = task
-        network = explain_resources.network(_company.runs[key])
+        network = explain_resources.network(company.runs[key])
         return {"variant": key} | reestimated_accuracy(network, source, images, targets, count)
 
     explain_resources.use_one_thread()
-    return map_in_threads(measure, tasks, lambda done: _on_progress(done, len(tasks)))
-
-
-@st.cache_resource(show_spinner=False, max_entries=1)
-def _train_images(dataset: str, path: str) -> np.ndarray:
-    return load_split(dataset, data_dir(), "train").images
+    return map_in_threads(measure, tasks, lambda done: on_progress(done, len(tasks)))
 
 
 def _evenly_spaced(total: int, count: int) -> np.ndarray:
