@@ -13,7 +13,10 @@ from ui.charts import (
     variant_shape_scale,
 )
 
-HEIGHT = 300
+HEIGHT = 380
+"""With legend and axis, which Streamlit takes from it."""
+ROOM = 1.15
+"""By which factor the log axis leaves room on both sides."""
 MEASURES = {
     "weight_norm": ("Weight norm", "‖W‖₂ (no unit)"),
     "effective_learning_rate": ("Effective learning rate", "lr / ‖W‖² (no unit)"),
@@ -46,8 +49,8 @@ def sigma_chart(frame: pd.DataFrame) -> alt.LayerChart:
 def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
     picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
     layers = list(dict.fromkeys(frame["layer"]))
-    x = alt.X("layer:N", sort=layers, title="Layer", axis=alt.Axis(labelAngle=-45, grid=False))
-    scale = alt.Scale(type="log")
+    axis = alt.Axis(labelAngle=-45, labelOverlap=False, grid=False)
+    x = alt.X("layer:N", sort=layers, title="Layer", axis=axis)
     legend = _legend()
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
     base = alt.Chart(frame).encode(
@@ -62,15 +65,17 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
             alt.Tooltip("high:Q", title="to", format=".3~g"),
         ],
     )
-    y = alt.Y("value:Q", title=y_title, scale=scale)
+    ends = frame[["value", "low", "high"]]
+    domain = [float(ends.min().min()) / ROOM, float(ends.max().max()) * ROOM]
+    scale = alt.Scale(type="log", domain=domain, nice=False)
+    y = alt.Y("value:Q", title=y_title, scale=scale, axis=alt.Axis(tickCount=4, format="~g"))
     shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
-    drawn: list[alt.Chart] = [
-        base.mark_line(strokeWidth=2).encode(y=y),
+    bars = base.transform_filter("isValid(datum.low) && datum.high > datum.low")
+    drawn = [
+        base.mark_line(strokeWidth=2).encode(y=y).add_params(picked),
+        bars.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q"),
         base.mark_point(filled=True, size=55).encode(y=y, shape=shape),
     ]
-    bars = base.transform_filter("isValid(datum.low) && datum.high > datum.low")
-    drawn.insert(0, bars.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=""), y2="high:Q"))
-    drawn[1] = drawn[1].add_params(picked)
     return alt.LayerChart(layer=drawn).properties(height=HEIGHT, padding=PADDING)
 
 
@@ -81,6 +86,8 @@ def _legend() -> alt.Legend:
         columns=3,
         columnPadding=8,
         rowPadding=4,
+        offset=4,
+        padding=0,
         labelExpr=variant_label_expression(short=True),
         labelFontSize=11,
         symbolOpacity=1,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
 from core.analysis import flow_table
@@ -12,13 +14,15 @@ from core.training.runs import Run
 from ui import address, explain_resources, stored_results
 from ui import charts_inside as charts
 from ui.downloads import download_row
-from ui.failures_view import View
+from ui.failures_view import View, label
 
 WHEN = "when"
 MOMENTS = {flow_table.AFTER: "After training", flow_table.BEFORE: "Before training"}
 SECONDS_PER_NETWORK = 1.5
 """Both moments of one network, on two cores."""
 MIN_WIDTH = 380
+EQUAL = 1.001
+"""Rates that differ less are the same: the last digits of float32 differ."""
 EXPLANATION = (
     "Gradients are those of the cross-entropy alone, of {num_images} training images in batches of "
     "64 and in training mode, so batch norm uses the statistics of the batch. For the activations "
@@ -42,6 +46,7 @@ def show(view: View) -> None:
     frame = flow_table.flow_frame(found)
     frame = frame[frame["when"] == when]
     table = flow_table.flow_table(frame)
+    st.markdown(sentence(table))
     with st.grid(2, min_column_width=MIN_WIDTH):
         for measure, (title, _) in charts.MEASURES.items():
             with st.container():
@@ -57,8 +62,35 @@ def show(view: View) -> None:
         if seeds > 1
         else "One seed: there is no interval, and another seed may differ."
     )
+    if when == flow_table.BEFORE:
+        st.caption("With the same seed, variants of one normalization start as the same network.")
     cosine = frame[frame["layer"].isin(flow_table.CONV_LAYERS)]["cosine"].abs().max()
     st.caption(EXPLANATION.format(num_images=num_images, cosine=cosine))
+
+
+def sentence(table: pd.DataFrame) -> str:
+    """Whose weights turn fastest, and what becomes of the gradient on its way back, in words.
+
+    `table` is `flow_table.flow_table` at one moment; rates are geometric means over convolutions.
+    """
+    values = table.pivot(index=["measure", "variant"], columns="layer", values="value")
+    rates = np.exp(np.log(values.loc["effective_learning_rate"]).mean(axis=1))
+    gradient = values.loc["activation_gradient_norm"]
+    first, last = flow_table.CONV_LAYERS[0], flow_table.CONV_LAYERS[-1]
+    growth = gradient[first] / gradient[last]
+    fast, slow = rates.idxmax(), rates.idxmin()
+    turning = (
+        "**All variants have the same effective learning rate.** "
+        if rates[fast] < EQUAL * rates[slow]
+        else f"**A step turns the weights of {label(str(fast))} most and those of "
+        f"{label(str(slow))} least: the effective learning rates differ "
+        f"{rates[fast] / rates[slow]:.1f}-fold.** "
+    )
+    return (
+        f"{turning}On the way back from {last} to {first} the gradient of the activations "
+        f"changes between {growth.min():.2f}-fold ({label(str(growth.idxmin()))}) and "
+        f"{growth.max():.2f}-fold ({label(str(growth.idxmax()))})."
+    )
 
 
 def _load(view: View) -> tuple[list[tuple[Run, dict]], int]:

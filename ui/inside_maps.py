@@ -33,17 +33,11 @@ def mosaic(maps: np.ndarray, limit: float) -> np.ndarray:
     return picture
 
 
-def limit_of(maps: np.ndarray) -> float:
-    """The largest absolute value, at which a colour scale ends."""
-    return float(np.abs(maps).max())
-
-
-def tile(title: str, verdict: str, view: LayerView, after_limit: float) -> str:
+def tile(title: str, verdict: str, view: LayerView) -> str:
     """One network's maps before and after the layer as a list item, with the figures below.
 
-    Before, the colours end at the network's own largest value; after, at `after_limit`.
+    The colours of each picture end at its own largest absolute value, which stands above it.
     """
-    before_limit = limit_of(view.before)
     figures = view.figures()
     groups = int(figures["groups"])
     facts = (
@@ -54,13 +48,7 @@ def tile(title: str, verdict: str, view: LayerView, after_limit: float) -> str:
         f"After {_range(figures, 'after')}",
         f"ReLU lets {percent(figures['passed'])} pass",
     )
-    pictures = "".join(
-        f"<p>{words}</p>{_picture(maps, limit, f'{title}, {words.lower()}')}"
-        for words, maps, limit in (
-            (f"Before, ±{before_limit:.2g}", view.before, before_limit),
-            (f"After, ±{after_limit:.2g}", view.after, after_limit),
-        )
-    )
+    pictures = _picture(title, "Before", view.before) + _picture(title, "After", view.after)
     items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
     return (
         f"<li><figure><figcaption><b>{escape(title)}</b> <span>{escape(verdict)}</span>"
@@ -74,11 +62,15 @@ def _range(figures: dict[str, float], name: str, *, plain: bool = False) -> str:
     return words[0] if words[0] == words[1] else f"{words[0]} to {words[1]}"
 
 
-def _picture(maps: np.ndarray, limit: float, said: str) -> str:
+def _picture(title: str, when: str, maps: np.ndarray) -> str:
+    limit = map_images.common_limit([maps])
     data = base64.b64encode(map_images.to_png(mosaic(maps, limit))).decode()
-    words = f"{len(maps)} feature maps of {said}; values {signed(float(maps.min()))} to "
-    words += signed(float(maps.max()))
-    return f'<img class="mosaic" src="data:image/png;base64,{data}" alt="{escape(words)}">'
+    said = f"{len(maps)} feature maps of {title}, {when.lower()}; values "
+    said += f"{signed(float(maps.min()))} to {signed(float(maps.max()))}"
+    return (
+        f"<p>{when}, ±{limit:.2g}</p>"
+        f'<img class="mosaic" src="data:image/png;base64,{data}" alt="{escape(said)}">'
+    )
 
 
 def tiles(items: list[str]) -> str:

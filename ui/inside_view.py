@@ -13,8 +13,8 @@ from ui import address, explain_resources
 from ui import charts_inside as charts
 from ui.downloads import download_row
 from ui.explain_data import Subject, verdicts
-from ui.images import format_percent
-from ui.inside_maps import limit_of, tile, tiles
+from ui.images import format_percent, with_article
+from ui.inside_maps import tile, tiles
 from ui.picker import pick
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ NUMBERS = [str(number) for number in range(1, len(CONV_LAYERS) + 1)]
 @st.fragment
 def show(subject: Subject) -> None:
     """Maps before and after the chosen layer, then all layers; a change runs only this again."""
-    st.header(f"Test image {subject.index}, a {subject.name}, layer by layer", anchor=False)
+    st.header(
+        f"Test image {subject.index}, {with_article(subject.name)}, layer by layer", anchor=False
+    )
     if subject.image is None:
         st.caption("This needs the picture, which is not on this machine.")
         return
@@ -74,7 +76,6 @@ def _cached_views(
 
 
 def _maps(subject: Subject, found: dict[str, list[LayerView]], number: int) -> None:
-    limit = max(limit_of(views[number - 1].after) for views in found.values())
     said = {row["variant"]: row for row in verdicts(subject).to_dict("records")}
     items = [
         tile(
@@ -82,16 +83,15 @@ def _maps(subject: Subject, found: dict[str, list[LayerView]], number: int) -> N
             f"{'✓' if said[key]['right'] else '✗'} {said[key]['predicted']}, "
             f"{format_percent(said[key]['probability'])}",
             views[number - 1],
-            limit,
         )
         for key, views in found.items()
     ]
     pick(tiles(items), key="inside-maps")
     st.caption(
         f"The feature maps of conv{number} before and after norm{number} (with γ and β, before "
-        "ReLU): white is 0, orange positive, blue negative. Before, each network has its own "
-        "scale, after, all share one. μ and σ are those the layer uses: of this image for group "
-        f"and layer norm, stored ones for batch norm. Seed {subject.seed}."
+        "ReLU): white is 0, orange positive, blue negative. Each picture has its own scale, stated "
+        "above it. μ and σ are those the layer uses: of this image for group and layer norm, "
+        f"stored ones for batch norm. Seed {subject.seed}."
     )
 
 

@@ -117,8 +117,9 @@ def answer(found: Found) -> str:
     parts = [
         f"under {words.lower()} {_range(foreign[foreign['norm'] == norm])}"
         for norm, words in tables.NORM_LABELS.items()
+        if (foreign["norm"] == norm).any()
     ]
-    best = foreign.loc[foreign["accuracy_percent"].idxmax()]
+    best = foreign.sort_values("accuracy_percent").iloc[-1]
     return (
         f"**As trained, the variants are right on {_range(own)} of the test images; foreign "
         f"weights {', '.join(parts)}.** Most is kept by the weights of "
