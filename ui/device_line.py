@@ -31,7 +31,7 @@ print(json.dumps(answer))
 COMMAND = [sys.executable, "-c", QUESTION]
 DELAY_SECONDS = 3.0
 """Importing torch would take a core from the first page, which can wait less than this line."""
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
 UNKNOWN = "Device unknown: `python -m core doctor` says more."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,8 @@ def test_lifespan_turns_the_older_page_discovery_off(monkeypatch):
             PagesManager(str(ROOT / "streamlit_app.py"))
             assert PagesManager.uses_pages_directory is False
 
-    asyncio.run(live())
+    with ThreadPoolExecutor(1) as pool:  # a browser test may have left a loop in this thread
+        pool.submit(asyncio.run, live()).result()
 
 
 def test_outside_a_session_the_entry_file_is_an_app():
