@@ -1,0 +1,147 @@
+"""How long one corruption at one severity takes for all six networks on a whole test set.
+
+    python -m benchmarks.nuisance [--dataset mnist] [--corruption gaussian_noise=0.3]
+        [--repeats 3] [--json]
+
+Ours corrupts each image once and asks all networks, with as many chunks beside each other as there
+are cores, each on one thread of torch; at most 10 s for 10,000 images. The reference is the loop
+that comes to mind first: one network after the other, one batch of 64 after the other, corrupted
+and classified, with all of torch's threads. The two take turns, and the median counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from core.analysis.robustness import NOISE_SEED, corrupted_logits
+from core.analysis.robustness_table import describe_severity
+from core.config import VARIANTS
+from core.data.corruptions import corrupt, parse_corruption, to_inputs
+from core.data.datasets import DatasetInfo, data_dir, get_dataset, load_split
+from core.device import device_name
+from core.errors import NormLabError
+from core.model.network import Network
+from core.training.checkpoint import load_network
+from core.training.runs import SHIPPED_DIR, find_run
+
+PROMISED_SECONDS = 10.0
+LOOP_BATCH_SIZE = 64
+DEFAULT_CORRUPTION = "gaussian_noise=0.3"
+
+
+@torch.inference_mode()
+def loop_logits(
+    networks: Sequence[Network], images: np.ndarray, key: str, severity: float, info: DatasetInfo
+) -> np.ndarray:
+    """What `corrupted_logits` gives, (R, N, 10), by the loop that comes to mind first."""
+    found = []
+    for network in networks:
+        logits = []
+        for start in range(0, len(images), LOOP_BATCH_SIZE):
+            batch = torch.tensor(images[start : start + LOOP_BATCH_SIZE])
+            numbers = range(start, start + len(batch))
+            pixels = corrupt(batch, key, severity, mean=info.mean, seed=NOISE_SEED, indices=numbers)
+            logits.append(network(to_inputs(pixels, info.mean, info.std)))
+        found.append(torch.cat(logits))
+    return torch.stack(found).numpy()
+
+
+def time_sides(dataset: str, corruption: str, repeats: int) -> tuple[list[float], list[float]]:
+    """Seconds of the loop and of ours, `repeats` each; a short run of both warms up.
+
+    Raises `NormLabError` if the two do not compute the same.
+    """
+    info = get_dataset(dataset)
+    kind, severity = parse_corruption(corruption)
+    images = load_split(dataset, data_dir(), "test").images
+    names = [f"{dataset}/{key}/seed-1" for key in VARIANTS]
+    networks = [load_network(find_run(name, SHIPPED_DIR)) for name in names]
+    times: tuple[list[float], list[float]] = ([], [])
+    for repeat in range(-1, repeats):
+        shown = images if repeat >= 0 else images[:500]
+        asked = (networks, shown, kind.key, severity, info)
+        loop_seconds, loop = _timed(os.cpu_count() or 1, lambda asked=asked: loop_logits(*asked))
+        our_seconds, ours = _timed(1, lambda asked=asked: corrupted_logits(*asked))
+        _check_equal(loop, ours)
+        if repeat >= 0:
+            times[0].append(loop_seconds)
+            times[1].append(our_seconds)
+    return times
+
+
+def _timed(num_threads: int, compute: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+    torch.set_num_threads(num_threads)
+    started = time.perf_counter()
+    result = compute()
+    return time.perf_counter() - started, result
+
+
+def _check_equal(loop: np.ndarray, ours: np.ndarray) -> None:
+    """Rounding depends on the size of a batch; nothing else may differ."""
+    difference = float(np.abs(loop - ours).max())
+    if not difference < 1e-3:
+        raise NormLabError(f"The two sides disagree by {difference:.2g} in a logit.")
+
+
+def measure(dataset: str, corruption: str, repeats: int) -> dict:
+    """All figures, ready for JSON."""
+    loop, ours = time_sides(dataset, corruption, repeats)
+    middle = statistics.median(ours)
+    return {
+        "ratio": round(statistics.median(loop) / middle, 2),
+        "reference": round(statistics.median(loop), 3),
+        "ours": round(middle, 3),
+        "unit": "s",
+        "machine": f"{device_name('cpu')}, torch {torch.__version__}",
+        "dataset": dataset,
+        "corruption": describe_severity(*parse_corruption(corruption)),
+        "images": get_dataset(dataset).num_test,
+        "repeats": repeats,
+        "load": [round(value, 2) for value in os.getloadavg()],
+        "measurements": [
+            {
+                "what": "six networks",
+                "ratio": round(PROMISED_SECONDS / middle, 2),
+                "reference": PROMISED_SECONDS,
+                "ours": round(middle, 3),
+                "slowest": round(max(ours), 3),
+            }
+        ],
+    }
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="How long one corruption takes.")
+    parser.add_argument("--dataset", default="mnist")
+    parser.add_argument("--corruption", default=DEFAULT_CORRUPTION, help="NAME=SEVERITY")
+    parser.add_argument("--repeats", type=int, default=3, help="the median counts")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    options = parser.parse_args()
+    try:
+        result = measure(options.dataset, options.corruption, max(1, options.repeats))
+    except NormLabError as error:
+        sys.exit(f"normlab: {error}")
+    if options.json:
+        print(json.dumps(result, indent=2))
+        return
+    (ours,) = result["measurements"]
+    print(f"{result['machine']}, {result['dataset']}, median of {result['repeats']}")
+    print(
+        f"{result['corruption']}, six networks, {result['images']:,} images: loop "
+        f"{result['reference']:.2f} s, ours {result['ours']:.2f} s: {result['ratio']:.1f} times "
+        f"as fast; slowest {ours['slowest']:.2f} s, promised {ours['reference']:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()
