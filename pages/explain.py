@@ -13,6 +13,7 @@ from ui import (
     explain_choice,
     explain_diagnosis,
     explain_maps,
+    explain_nuisance,
     explain_verdict,
     failures_view,
     sidebar,
@@ -32,3 +33,4 @@ if view.images is None:
     dataset_download.offer(view.status, "there are no maps and no diagnosis of a network")
 explain_maps.show(subject)
 explain_diagnosis.show(subject)
+explain_nuisance.show(subject)

@@ -16,11 +16,16 @@ from core.config import IMAGE_SIZE
 
 @dataclass(frozen=True)
 class Property:
-    """One measure: its name in words, its unit, and its definition in a sentence."""
+    """One measure: its name in words, its unit, and its definition in a sentence.
+
+    `less` and `more` say which images have little or much of it: "thicker strokes".
+    """
 
     key: str
     label: str
     unit: str
+    less: str
+    more: str
     definition: str
 
 
@@ -29,29 +34,35 @@ PROPERTIES: dict[str, Property] = {
     for found in (
         Property(
             *("contrast", "Contrast", "of full scale"),
+            *("lower contrast", "higher contrast"),
             "Mean value of the pixels at least half as bright as the brightest, less that of the "
             "others; black is 0 and white 1.",
         ),
         Property(
             *("brightness", "Brightness", "of full scale"),
+            *("less ink", "more ink"),
             "Mean value of all pixels; black is 0 and white 1.",
         ),
         Property(
             *("thickness", "Stroke thickness", "px"),
+            *("thinner strokes", "thicker strokes"),
             "The width of a straight stroke with as much ink and as long an outline.",
         ),
         Property(
             *("size", "Size", "px"),
+            *("a smaller size", "a larger size"),
             "Square root of height times width of the box about all pixels at least half as "
             "bright as the brightest.",
         ),
         Property(
             *("slant", "Slant", "°"),
+            *("a slant to the left", "a slant to the right"),
             "The angle by which the ink leans to the right: of the line that follows its mean "
             "position from row to row.",
         ),
         Property(
             *("position", "Off centre", "px"),
+            *("ink closer to the middle", "ink further off the middle"),
             "Distance of the ink's centre of mass from the middle of the image.",
         ),
     )

@@ -75,6 +75,7 @@ def test_the_image_and_the_verdict_come_first(default):
         f"Test image {FAILS} is labelled 5",
         "Attribution maps",
         "Diagnosis of Group norm, seed 1",
+        "What change would turn the answer? (D3)",
     ]
     assert "**All 6 variants take it for a 9.**" in texts(default.markdown)
     assert not default.warning and not default.error
@@ -113,10 +114,20 @@ def test_the_diagnosis_has_sentences_and_figures(default):
     assert len(default.dataframe[0].value) == 7
 
 
+def test_what_would_turn_each_answer_is_said_and_shown(default):
+    sentences = next(t for t in texts(default.markdown) if t.startswith("- Group norm says 9"))
+    assert sentences.count("\n") == len(VARIANTS) - 1
+    assert "would be right if" in sentences or "makes it right" in sentences
+    table = drawing(default, "changes")
+    assert table.count('<th scope="col"') == len(VARIANTS)
+    pictures = re.findall(r'<img src="data:image/png[^"]+" alt="if [^"]+, it says 5', table)
+    assert len(pictures) == table.count("<img ") > 0
+
+
 def test_every_figure_can_be_taken_along(default):
     labels = [button.proto.label for button in default.get("download_button")]
     assert labels.count("PNG") == labels.count("SVG") >= 5
-    assert labels.count("CSV") >= labels.count("PNG") and labels.count("JSON") == 3
+    assert labels.count("CSV") >= labels.count("PNG") and labels.count("JSON") == 4
 
 
 @pytest.mark.parametrize("key", VARIANTS)
@@ -280,7 +291,7 @@ def test_without_images_it_says_what_the_six_say_and_offers_them(tmp_path, monke
     assert "Download MNIST" in [button.label for button in page.button]
     assert drawings(page) == {"strip", "probabilities"}
     assert "<img" not in drawing(page, "strip")
-    assert sum("not on this machine" in text for text in texts(page.caption)) == 3
+    assert sum("not on this machine" in text for text in texts(page.caption)) == 4
     assert any("this seed" in text for text in texts(page.markdown))
 
 
@@ -289,7 +300,7 @@ def test_weights_that_cannot_be_used_cost_the_maps_and_nothing_else(fake_checkpo
     page = opened()
     assert headings(page)[0].startswith("Test image")
     warnings = texts(page.warning)
-    assert [text[:9] for text in warnings] == ["No maps: ", "No diagno"]
+    assert [text[:9] for text in warnings] == ["No maps: ", "No diagno", "No change"]
     assert all("model.safetensors" in text and "\n" not in text for text in warnings)
 
 

@@ -1,0 +1,179 @@
+"""Which nuisances and which layers matter over all failures of a network, against matched controls.
+
+F failure, N image, L layer. Each failure is paired with one correctly classified test image about
+as close to the boundary. Of each nuisance and direction: how many failures a small change repairs
+(some step up to it gives the true class), and how many of the paired images it breaks. Of each
+layer: the same for repairing its statistics (D1). Only what repairs more than it breaks says
+anything of failures: any change turns images that are close to turning.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from core.analysis.nuisances import NUISANCES, Nuisance
+from core.analysis.patching import patched_logits, single_patches
+from core.analysis.reference import Reference
+from core.analysis.significance import ALPHA, paired_interval
+from core.data.corruptions import corrupt, to_inputs
+from core.model.network import NUM_CONVS
+from core.training.runs import Predictions
+
+NAME = "failure_survey"
+"""Of the derived result; see `core.analysis.derived`."""
+STEPS = 4
+BATCH_SIZE = 250
+LAYER = "layer"
+ALL_LAYERS = "all layers"
+COLUMNS = ("kind", "name", "direction", "repaired", "broken", "both")
+
+Progress = Callable[[int, int], None]
+
+
+def survey(
+    reference: Reference,
+    predictions: Predictions,
+    on_progress: Progress = lambda done, total: None,
+) -> dict:
+    """`num_failures` and `rows` (lists in the order of `COLUMNS`) of one run, ready for JSON.
+
+    `repaired`, `broken` and `both` count pairs in which the failure is repaired, the control is
+    broken, or both. `on_progress` hears of each of `total` parts.
+    """
+    failing, controls = match(predictions)
+    if not len(failing):
+        return {"num_failures": 0, "rows": []}
+    sides = [(n, direction) for n in NUISANCES.values() for direction in n.ends]
+    rows: list[list] = []
+    for done, (nuisance, direction) in enumerate(sides):
+        on_progress(done, len(sides) + 1)
+        turned = [
+            _turned(reference, predictions, index, nuisance, direction)
+            for index in (failing, controls)
+        ]
+        rows.append(["nuisance", nuisance.key, direction, *_count(*turned)])
+    on_progress(len(sides), len(sides) + 1)
+    rows += _layers(reference, predictions, failing, controls)
+    return {"num_failures": len(failing), "rows": rows}
+
+
+def match(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of failures (F,) and for each of its own correct image with the nearest margin.
+
+    Margins are predicted less true, and for correct images predicted less runner-up. Failures
+    choose in the order of their margins, the closest to the boundary first, as long as there are
+    correct images left.
+    """
+    wrong = predictions.predicted != predictions.targets
+    top = np.sort(predictions.logits, axis=1)
+    true = np.take_along_axis(predictions.logits, predictions.targets[:, None], axis=1)[:, 0]
+    margin = np.where(wrong, top[:, -1] - true, top[:, -1] - top[:, -2])
+    failing, free = (np.flatnonzero(which) for which in (wrong, ~wrong))
+    failing = failing[np.argsort(margin[failing], kind="stable")][: len(free)]
+    controls = []
+    for index in failing:
+        nearest = np.abs(margin[free] - margin[index]).argmin()
+        controls.append(free[nearest])
+        free = np.delete(free, nearest)
+    return failing, np.array(controls, int)
+
+
+def _turned(
+    reference: Reference,
+    predictions: Predictions,
+    index: np.ndarray,
+    nuisance: Nuisance,
+    direction: int,
+) -> np.ndarray:
+    """Whether (F,) some step up to a small change repairs each image, or breaks a correct one."""
+    pixels = torch.tensor(reference.test_images[index])
+    info, targets = reference.info, predictions.targets[index]
+    wrong = predictions.predicted[index] != targets
+    turned = np.zeros(len(index), bool)
+    for size in np.linspace(0, nuisance.small, STEPS + 1)[1:]:
+        severity = nuisance.neutral + direction * float(size)
+        changed = corrupt(pixels, nuisance.key, severity, mean=info.mean, indices=index.tolist())
+        said = _classes(reference, to_inputs(changed, info.mean, info.std))
+        turned |= np.where(wrong, said == targets, said != targets)
+    return turned
+
+
+@torch.inference_mode()
+def _classes(reference: Reference, inputs: torch.Tensor) -> np.ndarray:
+    return torch.cat([reference.network(b).argmax(1) for b in inputs.split(BATCH_SIZE)]).numpy()
+
+
+def _layers(
+    reference: Reference, predictions: Predictions, failing: np.ndarray, controls: np.ndarray
+) -> list[list]:
+    """The rows of each layer alone, and of all together."""
+    singles = single_patches(NUM_CONVS)
+    said = [
+        patched_logits(
+            reference.network,
+            reference.inputs(reference.test_images[index]),
+            reference.population,
+        )[:, singles]
+        .argmax(2)
+        .numpy()
+        for index in (failing, controls)
+    ]
+    repaired = said[0] == predictions.targets[failing, None]
+    broken = said[1] != predictions.targets[controls, None]
+    names = [*(str(number) for number in range(1, NUM_CONVS + 1)), ALL_LAYERS]
+    return [
+        [LAYER, name, 0, *_count(repaired[:, place], broken[:, place])]
+        for place, name in enumerate(names)
+    ]
+
+
+def _count(repaired: np.ndarray, broken: np.ndarray) -> tuple[int, int, int]:
+    return int(repaired.sum()), int(broken.sum()), int((repaired & broken).sum())
+
+
+def survey_frame(documents: Mapping[str, Sequence[dict]]) -> pd.DataFrame:
+    """What `survey` found, variant → one document per seed, one row per variant and change.
+
+    `variant, kind` ("nuisance" or "layer"), `name, direction` (-1, 1, for layers 0); `repaired` and
+    `broken`, shares in [0, 1], means over seeds; `effect`, the first less the second, with `low,
+    high`, which hold jointly at 95 % (Bonferroni) for all rows; `named`: low > 0; `num_failures`
+    (of all seeds) and `num_seeds`. Over several seeds by Student's t, on these test images; else
+    Newcombe's paired interval over images, of this seed.
+    """
+    cells: dict[tuple, list[tuple]] = {}
+    for variant, found in documents.items():
+        for document in found:
+            for row in document["rows"]:
+                counts = (*row[3:], document["num_failures"])
+                cells.setdefault((variant, *row[:3]), []).append(counts)
+    alpha = ALPHA / max(1, len(cells))
+    rows = [(*place, *_summarize(np.array(counts), alpha)) for place, counts in cells.items()]
+    return pd.DataFrame(rows, columns=FRAME_COLUMNS)
+
+
+FRAME_COLUMNS = (
+    *("variant", "kind", "name", "direction", "repaired", "broken", "effect", "low", "high"),
+    *("named", "num_failures", "num_seeds"),
+)
+
+
+def _summarize(counts: np.ndarray, alpha: float) -> tuple:
+    """From the counts (seeds, 4) of one cell: repaired, broken, both, failures."""
+    shares = counts[:, :2] / counts[:, 3:]
+    effects = shares[:, 0] - shares[:, 1]
+    effect, num_seeds = float(effects.mean()), len(counts)
+    if num_seeds == 1:
+        repaired, broken, both, total = counts[0].tolist()
+        low, high = paired_interval(both, broken - both, repaired - both, total, 1 - alpha)
+    else:
+        from scipy.special import stdtrit
+
+        half = stdtrit(num_seeds - 1, 1 - alpha / 2) * effects.std(ddof=1) / math.sqrt(num_seeds)
+        low, high = effect - half, effect + half
+    means = shares.mean(axis=0).tolist()
+    return (*means, effect, low, high, low > 0, int(counts[:, 3].sum()), num_seeds)

@@ -1,0 +1,81 @@
+"""The smallest change of each nuisance that would turn a prediction (D3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.analysis.change_report import change_sentences, changes_frame
+from core.errors import NormLabError
+from ui import explain_resources, resources
+from ui.change_table import change_table
+from ui.charts import VARIANT_LABELS
+from ui.downloads import csv_file, download_files, json_file
+from ui.explain_data import Subject
+from ui.picker import pick
+
+if TYPE_CHECKING:
+    from core.analysis.counterfactual import Change
+
+METHOD = (
+    "Each nuisance goes outwards in {steps} equal steps; the first one that turns the prediction "
+    "is then halved {halvings} times, so islands smaller than a step can be missed. ↩: further out "
+    "the prediction turns back. Controls: {controls} correct test images about as close to the "
+    "boundary. Framed: at most 5 % of them turn under the same change. Any change turns images "
+    "that are close to turning, so only these say something of this image. Rows without any find "
+    "are left out."
+)
+
+
+def show(subject: Subject) -> None:
+    """What would have to be different: in words, and as a table of the changed images."""
+    st.header("What change would turn the answer? (D3)", anchor=False)
+    if subject.image is None:
+        st.caption("This needs the picture, which is not on this machine.")
+        return
+    try:
+        with st.spinner("Changing contrast, strokes, place and noise step by step…"):
+            found = changes(subject)
+    except NormLabError as error:
+        st.warning(f"No changes: {error}", icon=":material/warning:")
+        return
+    names = subject.info.class_names
+    sentences = change_sentences(found, names)
+    st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+    shown = {key: VARIANT_LABELS.get(key, key) for key in subject.runs}
+    if any(change.severity is not None for change in found):
+        pick(change_table(found, shown, names), key="changes")
+    st.caption(f"Seed {subject.seed}. {_method()}")
+    _downloads(subject, found, sentences)
+
+
+def _method() -> str:
+    from core.analysis.counterfactual import HALVINGS, NUM_CONTROLS, STEPS
+
+    return METHOD.format(steps=STEPS, halvings=HALVINGS, controls=NUM_CONTROLS)
+
+
+def _downloads(subject: Subject, found: list[Change], sentences: list[str]) -> None:
+    frame = changes_frame(found)
+    document = {"seed": subject.seed, "sentences": sentences, "changes": frame.to_dict("records")}
+    files = {"CSV": csv_file(frame), "JSON": json_file(lambda: document)}
+    download_files(files, f"changes-{subject.file_stem}")
+
+
+def changes(subject: Subject) -> list[Change]:
+    """D3 of the image under every variant's run; shared, so never changed."""
+    digests = tuple((key, run.digest) for key, run in subject.runs.items())
+    return _changes(digests, subject.info.key, subject.index, subject)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _changes(digests: tuple, dataset: str, index: int, _subject: Subject) -> list[Change]:
+    from core.analysis.counterfactual import ChangedImage, Pool, find_changes
+
+    assert _subject.image is not None
+    networks = {key: explain_resources.network(run) for key, run in _subject.runs.items()}
+    predictions = {key: resources.predictions(run) for key, run in _subject.runs.items()}
+    image = ChangedImage(_subject.image, _subject.target, _subject.info, index)
+    pool = Pool(resources.test_images(dataset), predictions)
+    return find_changes(networks, image, pool)
