@@ -15,7 +15,7 @@ from core.data.corruptions import CORRUPTIONS
 from core.data.datasets import get_dataset
 from core.errors import DataError, NormLabError
 from ui import explain_choice, nuisance_networks, nuisance_settings, nuisance_view, resources, state
-from ui.explain_data import Subject, make_subject, verdict_sentence
+from ui.explain_data import Subject, make_subject
 from ui.live_slider import Move, sliders
 from ui.nuisance_networks import Answers
 from ui.state import Selection
@@ -87,7 +87,7 @@ def _answers(subject: Subject) -> str:
         found = _stored(subject)
     nuisance_settings.settle([KIND.key])
     nuisance_view.draw_answers(found, severities, key="greeting-answers")
-    return verdict_sentence(found.now).replace("*", "")
+    return nuisance_view.in_words(found, severities)
 
 
 def _stored(subject: Subject) -> Answers:

@@ -126,7 +126,7 @@ def controls(said: str) -> None:
 
 
 def choose_published() -> None:
-    """The choice among the corruptions of MNIST-C, one at a time, and the way back to nothing."""
+    """One corruption of MNIST-C at a time, and the button that takes everything back."""
     chosen = st.selectbox(
         "MNIST-C",
         [NONE, *MNIST_C],

@@ -13,6 +13,7 @@ from ui import (
     nuisance_networks,
     nuisance_settings,
     robustness_view,
+    state,
 )
 from ui.downloads import csv_file, download_files, json_file
 from ui.drawing import draw
@@ -22,44 +23,63 @@ from ui.nuisance_networks import Answers
 from ui.nuisance_settings import Settings
 from ui.state import Selection
 
+UNCHANGED = "Nothing is changed"
+STICKY = """<style>
+@media (max-width: 700px) and (min-height: 700px) {
+  :has(> .st-key-lab-answers) {
+    position: sticky; top: 3.75rem; z-index: 2; background: BACKGROUND;
+  }
+}
+</style>"""
+"""On a phone the answers stay in view above the sliders."""
+
 
 @st.fragment
 def show(subject: Subject, selection: Selection) -> None:
     """All that moves with the sliders; a change here runs only this part again."""
     settings = nuisance_settings.load()
     st.header(f"Test image {subject.index} is labelled {subject.name}", anchor=False)
-    answers, controls = st.container(), st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        nuisance_settings.choose_published()
+    with st.container(key="lab"):
+        answers, controls = st.container(key="lab-answers"), st.container()
     with answers:
-        said = _answers(subject, settings)
+        found = _ask(subject, settings)
+        if found:
+            draw_answers(found, settings.now, key="answers")
+    with controls:
+        sliders = st.container()
+        _below_sliders(found, settings)
     _curve(selection, settings)
-    if said:
+    if found:
         nuisance_algebra.show(subject, settings.now.get(nuisance_algebra.KEY, 1.0))
-        with controls:
-            nuisance_settings.controls(said)
+        with sliders:
+            nuisance_settings.controls(in_words(found, settings.now))
 
 
-def _answers(subject: Subject, settings: Settings) -> str:
-    """Draws the answers and returns them in a sentence, "" where there are none."""
+def _ask(subject: Subject, settings: Settings) -> Answers | None:
+    """What the six say, None (and the reason) where they cannot be asked."""
     if subject.image is None:
         st.caption("The answers need the picture, which is not on this machine.")
-        return ""
+        return None
     try:
         with st.spinner("Loading the networks…"):
-            found = nuisance_networks.ask(subject, settings.now)
+            return nuisance_networks.ask(subject, settings.now)
     except NormLabError as error:
         st.warning(f"No answers: {error}", icon=":material/warning:")
-        return ""
-    draw_answers(found, settings.now, key="answers")
-    files = {
-        "CSV": csv_file(class_probabilities(found.now)),
-        "JSON": json_file(lambda: document(found, settings)),
-    }
-    download_files(files, f"nuisance-{subject.file_stem}")
-    return f"{nuisance_settings.describe(settings.now)}. {verdict_sentence(found.now)}".replace(
-        "*", ""
-    )
+        return None
+
+
+def _below_sliders(found: Answers | None, settings: Settings) -> None:
+    """MNIST-C, the way back to the clean image, and the files."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        nuisance_settings.choose_published()
+    if found:
+        files = {
+            "CSV": csv_file(class_probabilities(found.now)),
+            "JSON": json_file(lambda: document(found, settings)),
+        }
+        download_files(files, f"nuisance-{found.now.file_stem}")
+    theme = "dark" if state.is_dark() else "light"
+    st.html(STICKY.replace("BACKGROUND", st.get_option(f"theme.{theme}.backgroundColor")))
 
 
 def draw_answers(found: Answers, severities: Mapping[str, float], *, key: str) -> None:
@@ -77,7 +97,13 @@ def draw_answers(found: Answers, severities: Mapping[str, float], *, key: str) -
         ),
         key=key,
     )
-    st.caption(f"{done or 'Nothing is changed'}. One network of each variant, seed {subject.seed}.")
+    st.caption(f"{done or UNCHANGED}. One network of each variant, seed {subject.seed}.")
+
+
+def in_words(found: Answers, severities: Mapping[str, float]) -> str:
+    """What was done and what the six say then, as a screen reader reads it."""
+    done = nuisance_settings.describe(severities) or UNCHANGED
+    return f"{done}. {verdict_sentence(found.now)}".replace("*", "")
 
 
 def document(found: Answers, settings: Settings) -> dict:
