@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -69,8 +70,8 @@ def time_sides(dataset: str, corruption: str, repeats: int) -> tuple[list[float]
     for repeat in range(-1, repeats):
         shown = images if repeat >= 0 else images[:500]
         asked = (networks, shown, kind.key, severity, info)
-        loop_seconds, loop = _timed(os.cpu_count() or 1, lambda asked=asked: loop_logits(*asked))
-        our_seconds, ours = _timed(1, lambda asked=asked: corrupted_logits(*asked))
+        loop_seconds, loop = _timed(os.cpu_count() or 1, partial(loop_logits, *asked))
+        our_seconds, ours = _timed(1, partial(corrupted_logits, *asked))
         _check_equal(loop, ours)
         if repeat >= 0:
             times[0].append(loop_seconds)

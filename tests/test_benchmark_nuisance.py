@@ -20,6 +20,8 @@ def threads():
 
 @pytest.fixture
 def few_images(monkeypatch) -> None:
+    """And one thread, since two would wait for each other on a busy machine."""
+    monkeypatch.setattr(nuisance.os, "cpu_count", lambda: 1)
     plain = nuisance.load_split
     short = lambda *args: type(plain(*args))(*(part[:20] for part in plain(*args)))  # noqa: E731
     monkeypatch.setattr(nuisance, "load_split", short)

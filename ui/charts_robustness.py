@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -61,7 +62,7 @@ def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> 
     return alt.LayerChart(layer=layers).properties(height=HEIGHT, padding=PADDING)
 
 
-def _unless_singled_out(picked: alt.Parameter, opacity: float) -> alt.When | dict:
+def _unless_singled_out(picked: alt.Parameter, opacity: float) -> Any:
     return alt.when(picked).then(alt.value(opacity)).otherwise(alt.value(0.06))
 
 
@@ -73,7 +74,7 @@ def _present(kind: Corruption, severity: float) -> alt.LayerChart:
 
 
 def _x(kind: Corruption) -> alt.X:
-    whole = {"tickMinStep": 1, "format": "d"} if kind.family == "mnist_c" else {}
+    whole: dict[str, Any] = {"tickMinStep": 1, "format": "d"} if kind.family == "mnist_c" else {}
     axis = alt.Axis(grid=False, titlePadding=8, **whole)
     domain = alt.Scale(domain=[kind.low, kind.high], nice=False, padding=8)
     return alt.X("severity:Q", title=severity_title(kind), axis=axis, scale=domain)
@@ -130,7 +131,7 @@ def heat_table(table: pd.DataFrame, variants: Mapping[str, str]) -> str:
     """A `robustness_table` as HTML for `ui.picker`: corruptions × variants.
 
     A cell holds the accuracy in percent, its interval and its rank, which also stand in its title;
-    the shade follows the accuracy. `variants` maps keys to labels.
+    it is the darker the more images fail. `variants` maps keys to labels.
     """
     heads = "".join(
         f'<th scope="col" style="--accent:{variant_color(key)}">{escape(label)}</th>'
@@ -162,6 +163,6 @@ def _cell(record: Mapping | None, num_variants: int) -> str:
         f"{mean:.2f} %, 95 % interval {low:.2f} to {high:.2f}" if known else f"{mean:.2f} %"
     ) + f"; rank {rank} of {num_variants}"
     return (
-        f'<td class="shade{" best" if rank == 1 else ""}" style="--share:{mean / 100:.3f}" '
+        f'<td class="shade{" best" if rank == 1 else ""}" style="--share:{1 - mean / 100:.3f}" '
         f'title="{said}">{mean:.1f} <small>#{rank}</small><small>{interval}</small></td>'
     )

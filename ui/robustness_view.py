@@ -75,8 +75,8 @@ def table(selection: Selection) -> None:
     st.caption(
         f"Test accuracy in %, below it its 95 % interval, beside it the rank. "
         f"{_what_intervals_are(selection)} A better rank need not be a resolved difference. "
-        f"Severities were fixed before anything was measured; those of MNIST-C are the published."
-        + _without_interval(found)
+        "The darker a cell, the more images fail. Severities were chosen beforehand; those of "
+        f"MNIST-C are the published ones.{_without_interval(found)}"
     )
     about = f"{DATASETS[selection.dataset].label}, {_what_intervals_are(selection)}"
     download_files(

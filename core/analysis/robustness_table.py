@@ -28,6 +28,7 @@ LATEX_ESCAPES = str.maketrans(
         "×": r"$\times$",
         "°": r"$^\circ$",
         "–": "--",
+        "−": "$-$",
     }
 )
 
@@ -115,7 +116,7 @@ def describe_severity(kind: Corruption, severity: float) -> str:
     """A corruption and its severity in words: "Rotation, 30 °", "Fog (MNIST-C), level 5"."""
     if kind.family == "mnist_c":
         return f"{kind.label}, level {severity:g}" if kind.high > 1 else kind.label
-    return f"{kind.label}, {severity:g} {kind.unit}"
+    return f"{kind.label}, {severity:g} {kind.unit}".replace("-", "−")
 
 
 def to_latex(table: pd.DataFrame, labels: Mapping[str, str], caption: str) -> str:

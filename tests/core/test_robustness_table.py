@@ -101,6 +101,7 @@ def test_an_empty_frame_gives_an_empty_table():
 
 def test_rows_are_named_with_severity_and_unit():
     assert row_label("rotation") == "Rotation, 30 °"
+    assert row_label("thickness") == "Stroke thickness, −1 px"
     assert row_label(CLEAN) == "Clean test images"
     assert describe_severity(CORRUPTIONS["mnist_c_fog"], 5) == "Fog (MNIST-C), level 5"
     assert describe_severity(CORRUPTIONS["mnist_c_zigzag"], 1) == "Zigzag (MNIST-C)"
@@ -132,6 +133,7 @@ def test_what_is_unknown_is_a_dash_in_latex():
 
 
 def test_every_special_sign_is_escaped():
+    assert escape_latex("−1 px, 0.5 ×, 30 °") == r"$-$1 px, 0.5 $\times$, 30 $^\circ$"
     assert escape_latex("a_b & 5 % #1 $x {y} ~ ^ \\") == (
         r"a\_b \& 5 \% \#1 \$x \{y\} \textasciitilde{} \textasciicircum{} \textbackslash{}"
     )

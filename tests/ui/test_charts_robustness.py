@@ -79,7 +79,7 @@ def test_a_cell_says_accuracy_interval_and_rank():
     second, first = cells(html)
     assert "91.2 <small>#2</small><small>90.0 – 92.5</small>" in second
     assert 'title="91.25 %, 95 % interval 90.00 to 92.50; rank 2 of 2"' in second
-    assert "--share:0.912" in second
+    assert "--share:0.088" in second
     assert 'class="shade best"' in first and 'class="shade"' in second
 
 
