@@ -331,6 +331,15 @@ def test_slanting_strokes_change_by_nearly_as_much(angle, change):
     assert width == pytest.approx(4 + change, abs=0.12 * abs(change))
 
 
+def test_a_thin_stroke_grows_without_a_hole():
+    spot = changed("thickness", 4, dot(14, 14))
+    pixel = torch.arange(28.0) - 14
+    distance = torch.hypot(pixel.view(-1, 1), pixel)
+    assert (spot[distance <= 1] == 1).all() and spot[14, 16] == 1
+    assert spot[distance < 2].min() > 0.4 and not spot[distance > 3].any()
+    assert not changed("thickness", -2, dot(14, 14)).any()
+
+
 def test_thickness_grows_without_a_jump():
     severities = np.linspace(-2, 4, 31)
     ink = [float(changed("thickness", severity, FLOATS[2]).sum()) for severity in severities]

@@ -325,6 +325,27 @@ def test_slanting_edges_are_thin_and_where_they_belong():
         assert distance[edges > 0].abs().max() < 0.8
 
 
+def test_gradients_are_thinned_across_the_edge():
+    smooth = mnist_c_edges._smooth(FLOATS[:3].double())
+    for down, right in zip(*mnist_c_edges._gradient(smooth), strict=True):
+        size, longer = torch.hypot(down, right), torch.maximum(down.abs(), right.abs())
+        inside = (longer > 1e-9).nonzero()
+        inside = inside[((inside > 0) & (inside < 27)).all(1)]
+        row, column = inside.T
+        step = torch.stack([down, right])[:, row, column] / longer[row, column]
+        beside = np.maximum(
+            *(
+                ndimage.map_coordinates(size.numpy(), inside.T + way * step, order=1)
+                for way in (1, -1)
+            )
+        )
+        maximum = mnist_c_edges._is_maximum(*(t.unsqueeze(0) for t in (size, down, right)))[0]
+        clear = np.abs(beside - size[row, column].numpy()) > 1e-9
+        expected = beside <= size[row, column].numpy()
+        assert np.array_equal(maximum[row, column].numpy()[clear], expected[clear])
+        assert 0 < expected[clear].sum() < clear.sum() / 2
+
+
 def test_weak_edges_count_only_where_they_lead_to_a_strong_one():
     # Sobel's difference across a step of this height, blurred, lies above LOW and below HIGH.
     weak = torch.zeros(1, 28, 28)
