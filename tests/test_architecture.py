@@ -36,7 +36,7 @@ TORCH_FREE = (
     *("core.training.storage", "core.analysis.metrics", "core.analysis.significance"),
     *("core.analysis.methods", "core.analysis.target", "core.analysis.baselines"),
     *("core.analysis.transplant_matrix", "core.analysis.flow_table"),
-    "core.analysis.derived",
+    *("core.analysis.derived", "core.analysis.robustness", "core.analysis.robustness_table"),
     *("core.data.datasets", "core.data.image_gate", "core.data.preprocess"),
     "core.data.corruptions",
     *("ui.charts", "ui.images", "ui.resources", "ui.sidebar"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -38,9 +38,9 @@ MAX_FRAMES = 16
 
 
 class Known(NamedTuple):
-    """What has been computed for some runs: every outcome, means over seeds, and the table."""
+    """What has been computed for some runs: of how many each cell, means over seeds, the table."""
 
-    outcomes: pd.DataFrame
+    num_runs: Mapping[Hashable, int]
     summary: pd.DataFrame
     table: pd.DataFrame
 
@@ -121,7 +121,7 @@ def _complete(
 ) -> Known | None:
     """What is known once all `cells` are, else None after an offer to compute them in `box`."""
     known = _known(selection.runs)
-    if _has_all(known, cells, len(selection.runs)):
+    if all(known.num_runs.get(cell) == len(selection.runs) for cell in cells):
         return known
     todo = robustness.missing(selection.runs, cells)
     with box.container():
@@ -130,11 +130,6 @@ def _complete(
         return None
     box.empty()
     return _known(selection.runs)
-
-
-def _has_all(known: Known, cells: Iterable[robustness.Cell], num_runs: int) -> bool:
-    counts = known.outcomes.groupby(["corruption", "severity"]).size().to_dict()
-    return all(counts.get(cell) == num_runs for cell in cells)
 
 
 def _known(runs: Sequence[Run]) -> Known:
@@ -154,7 +149,8 @@ def _fingerprint(run: Run) -> tuple:
 @st.cache_resource(show_spinner=False, max_entries=MAX_FRAMES)
 def _load(fingerprint: tuple, _runs: Sequence[Run]) -> Known:
     outcomes = robustness.curves_frame(_runs)
-    return Known(outcomes, summarize_seeds(outcomes), robustness_table(outcomes))
+    num_runs = outcomes.groupby(["corruption", "severity"]).size().to_dict()
+    return Known(num_runs, summarize_seeds(outcomes), robustness_table(outcomes))
 
 
 def _offer(selection: Selection, todo: dict[robustness.Cell, list[Run]], name: str) -> bool:
