@@ -25,12 +25,15 @@ $h \\to a\\,h$.
 **Group and layer norm** divide by the image's own spread, from which $a$ cancels but for $ε$. All
 later layers see what they saw before:
 
-$$\\dfrac{a h - a \\mu}{\\sqrt{a^2 \\sigma^2 + ε}} \\approx
-\\dfrac{h - \\mu}{\\sqrt{\\sigma^2 + ε}}$$
+$$
+\\dfrac{a h - a \\mu}{\\sqrt{a^2 \\sigma^2 + ε}} \\approx \\dfrac{h - \\mu}{\\sqrt{\\sigma^2 + ε}}
+$$
 
 **Batch norm** uses the stored $\\mu$ and $\\sigma$ of the training images, so the factor stays:
 
-$$\\dfrac{a h - \\mu}{\\sqrt{\\sigma^2 + ε}}$$
+$$
+\\dfrac{a h - \\mu}{\\sqrt{\\sigma^2 + ε}}
+$$
 """
 
 
@@ -77,7 +80,7 @@ def check_words(frame: pd.DataFrame) -> str:
     moved, still = frame[frame["norm"] == "batch"], frame[frame["norm"] != "batch"]
     words = []
     if len(still):
-        worst = still.loc[still["computed"].idxmax()]
+        worst = still.sort_values("computed").iloc[-1]
         words.append(
             f"Group and layer norm move by at most {number(worst['computed'])} logits as they "
             f"run. In exact arithmetic that is {number(worst['eps'])}, the work of ε; without ε it "

@@ -73,8 +73,11 @@ def contrast_check(subject: Subject, factor: float) -> pd.DataFrame:
 
     inputs, rows = explain_resources.inputs(subject)[None], []
     for key, run in subject.runs.items():
-        asked = {"computed": explain_resources.network(run)}
-        asked |= {"eps": _exact(run.digest, False, run), "exact": _exact(run.digest, True, run)}
+        asked: dict[str, nn.Module] = {
+            "computed": explain_resources.network(run),
+            "eps": _exact(run.digest, False, run),
+            "exact": _exact(run.digest, True, run),
+        }
         changes = {name: logit_change(one, inputs, factor) for name, one in asked.items()}
         norm = run.variant.norm if run.variant else ""
         rows.append(
