@@ -111,7 +111,7 @@ def _load(view: View) -> tuple[list[tuple[Run, dict]], int]:
         for run in runs
         if flow_table.is_complete(documents.get(run.name))
     ]
-    return found, max((int(document["num_images"]) for _, document in found), default=0)
+    return found, max((document["num_images"] for _, document in found), default=0)
 
 
 def _compute(

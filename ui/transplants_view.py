@@ -57,7 +57,7 @@ def load(view: View) -> Found | None:
     cells = matrix.matrix_frame(
         (run, answers[run.name], resources.predictions(run)) for run in runs if run.name in answers
     )
-    num_estimation = max(int(documents[name].get("num_estimation", 0)) for name in answers)
+    num_estimation = max(documents[name]["num_estimation"] for name in answers)
     return Found(answers, num_estimation, cells, matrix.matrix_table(cells))
 
 
@@ -84,7 +84,8 @@ def show_matrix(found: Found, view: View) -> tuple[str, str]:
     """The answer in words, the matrix, and its files; the chosen (weights, normalization)."""
     variants, norms = list(dict.fromkeys(found.table["variant"])), [*tables.NORM_LABELS]
     weights, norm = address.one_of(WEIGHTS, variants), address.one_of(NORM, norms)
-    weights.widget(), norm.widget()
+    for choice in (weights, norm):
+        choice.widget()
     chosen = state.value(weights.key), state.value(norm.key)
     weights.settle(chosen[0], what="the weights", shown=label(chosen[0]))
     norm.settle(chosen[1], what="the normalization", shown=tables.NORM_LABELS[chosen[1]])
@@ -167,7 +168,9 @@ def show_flips(found: Found, view: View, chosen: tuple[str, str]) -> None:
     shown = frame[frame["kind"] == KINDS[kind]]
     if shown.empty:
         own = run.variant is not None and run.variant.norm == norm
-        st.info("Nothing flips: this is the variant as trained." if own else "No image flips so.")
+        st.info(
+            "Nothing flips: this is the variant as trained." if own else "No image flips this way."
+        )
         return
     tiles = st.container()
     page = paged(len(shown), PAGE_SIZE, PAGE)

@@ -21,15 +21,20 @@ BEFORE, AFTER = "before", "after"
 CONV_LAYERS = tuple(f"conv{number}" for number in range(1, len(CONV_CHANNELS) + 1))
 LAYERS = (*CONV_LAYERS, "hidden", "classifier")
 """Every layer with a weight that is not a normalization's."""
+FIGURES = ("weight_norm", "gradient_norm", "activation_gradient_norm", "cosine")
+"""What a record holds beside its layer."""
 MEASURES = ("weight_norm", "effective_learning_rate", "gradient_norm", "activation_gradient_norm")
 """What is averaged over seeds: all above 0."""
 
 
 def is_complete(document: Mapping | None) -> bool:
-    """Whether the document holds a record of every layer, before and after."""
+    """Whether the document holds all figures of every layer, before and after."""
+    found = document or {}
     try:
-        rows = (document or {})["rows"]
-        return all([row["layer"] for row in rows[when]] == [*LAYERS] for when in (BEFORE, AFTER))
+        rows = [row for when in (BEFORE, AFTER) for row in found["rows"][when]]
+        figures = [found["num_images"], *(row[name] for row in rows for name in FIGURES)]
+        known = all(isinstance(figure, int | float) for figure in figures)
+        return known and [row["layer"] for row in rows] == 2 * [*LAYERS]
     except (KeyError, TypeError):
         return False
 

@@ -18,13 +18,17 @@ def map_in_threads(
 ) -> list[Result]:
     """The results of `function` in the order of `items`; its first error is raised.
 
-    `on_progress` is called in the calling thread with the number of results so far. For work that
-    torch does outside Python's lock. A process that uses it should give torch one thread
-    (`torch.set_num_threads`), because small convolutions only wait for a second one.
+    `on_progress` is called in the calling thread with the number of results so far; if it or
+    `function` raises, what has not begun is left undone. For work that torch does outside Python's
+    lock. A process that uses it should give torch one thread (`torch.set_num_threads`), because
+    small convolutions only wait for a second one.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = []
+    pool = ThreadPoolExecutor(os.cpu_count())
+    results = []
+    try:
         for result in pool.map(function, items):
             results.append(result)
             on_progress(len(results))
-        return results
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return results

@@ -44,8 +44,9 @@ def read_answers(run: Run, document: Mapping | None, own: Predictions) -> Answer
     The own normalization's answers are the run's `own`, exactly.
     """
     assert run.variant is not None
-    texts = (document or {}).get("predicted")
-    if not isinstance(texts, dict):
+    document = document or {}
+    texts = document.get("predicted")
+    if not isinstance(texts, dict) or not isinstance(document.get("num_estimation"), int):
         return None
     found = {norm: decode(texts.get(norm)) for norm in norms_to_compute(run.variant)}
     if any(len(classes) != len(own.targets) for classes in found.values()):

@@ -1,10 +1,10 @@
 """The weights of one variant under the normalization of another.
 
-A transplant keeps every trained parameter, γ and β included, and changes
-only over which values the normalization layers take μ and σ. Group and layer normalization need no
-more than that. Batch normalization also needs stored statistics, which are estimated anew on
-training images: the mean over batches of the batch means and of the unbiased batch variances, as
-its running averages are (Ioffe and Szegedy 2015, arXiv 1502.03167), each batch counting the same.
+A transplant keeps every trained parameter, γ and β included, and changes only over which values the
+normalization layers take μ and σ. Group and layer normalization need no more than that. Batch
+normalization also needs stored statistics, which are estimated anew on training images: the mean
+over batches of the batch means and of the unbiased batch variances (Ioffe and Szegedy 2015, arXiv
+1502.03167, algorithm 2), each batch counting the same.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def estimate_statistics(network: nn.Module, inputs: Tensor, batch: int = ESTIMAT
     """Sets the running statistics of every batch-norm layer to their cumulative average.
 
     `inputs` (N, 1, 28, 28) are split into batches; every layer sees what the layers before it make
-    of the same batch with its own statistics, as in training. Leaves evaluation mode behind.
+    of the same batch with its own statistics, as in training. Leaves the network in evaluation
+    mode.
     """
     layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for layer in layers:

@@ -145,9 +145,28 @@ def test_before_training_is_the_network_that_the_seed_gives(sample):
     assert math.isnan(frame.loc[(AFTER, "hidden"), "effective_learning_rate"])
 
 
-@pytest.mark.parametrize("document", [None, {}, {"rows": 3}, {"rows": {BEFORE: [], AFTER: []}}])
+ROWS = [{"layer": n, "cosine": 0.0, "weight_norm": 1.0, "gradient_norm": 1.0} for n in LAYERS]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        {},
+        {"num_images": 1, "rows": 3},
+        {"num_images": 1, "rows": {BEFORE: [], AFTER: []}},
+        {"num_images": 1, "rows": {BEFORE: ROWS, AFTER: ROWS}},
+    ],
+)
 def test_a_document_that_does_not_fit_is_incomplete(document):
     assert not is_complete(document)
+
+
+def test_a_document_with_every_figure_is_complete():
+    rows = [{**row, "activation_gradient_norm": 2} for row in ROWS]
+    assert is_complete({"num_images": 1, "rows": {BEFORE: rows, AFTER: rows}})
+    assert not is_complete({"rows": {BEFORE: rows, AFTER: rows}})
+    assert not is_complete({"num_images": 1, "rows": {BEFORE: rows, AFTER: rows[1:]}})
 
 
 def test_the_table_takes_geometric_means():
@@ -156,7 +175,7 @@ def test_the_table_takes_geometric_means():
     def document(norm: float) -> dict:
         record = {"weight_norm": norm, "gradient_norm": 2.0, "activation_gradient_norm": 0.0}
         rows = [{"layer": name, "cosine": 0.0, **record} for name in LAYERS]
-        return {"rows": {BEFORE: rows, AFTER: rows}}
+        return {"num_images": 1, "rows": {BEFORE: rows, AFTER: rows}}
 
     frame = flow_frame([(run, document(1.0)), (replace(run, seed=2), document(4.0))])
     table = flow_table(frame).set_index(["when", "measure", "layer"]).sort_index()

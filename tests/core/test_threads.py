@@ -33,3 +33,22 @@ def test_it_works_beside_each_other_and_not_in_the_callers_thread(monkeypatch):
 def test_the_first_error_reaches_the_caller():
     with pytest.raises(ZeroDivisionError):
         map_in_threads(lambda number: 1 // number, [1, 0, 2])
+
+
+def test_progress_counts_and_may_end_the_work(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    seen: list[int] = []
+    map_in_threads(str, range(3), seen.append)
+    assert seen == [1, 2, 3]
+
+    def work(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.02)
+
+    def leave(done: int) -> None:
+        raise KeyboardInterrupt
+
+    begun: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        map_in_threads(work, range(20), leave)
+    assert len(begun) < 20

@@ -149,7 +149,7 @@ def run(key: str):
 def test_the_diagonal_is_what_the_run_itself_says(key):
     own = predictions(key)
     texts = {norm: "7" * len(own.targets) for norm in NORMS}
-    answers = read_answers(run(key), {"predicted": texts}, own)
+    answers = read_answers(run(key), {"num_estimation": 4, "predicted": texts}, own)
     diagonal = VARIANTS[key].norm
     control = [REESTIMATED] if diagonal == "batch" else []
     assert answers is not None and list(answers) == [*NORMS, *control]
@@ -174,7 +174,12 @@ def test_the_diagonal_is_what_the_run_itself_says(key):
     ],
 )
 def test_a_document_that_does_not_fit_is_as_good_as_none(document):
-    assert read_answers(run("gn"), document, predictions("gn")) is None
+    own = predictions("gn")
+    counted = None if document is None else {"num_estimation": 4, **document}
+    assert read_answers(run("gn"), counted, own) is None
+    whole = {"predicted": {"batch": "1" * 360, "layer": "1" * 360}}
+    assert read_answers(run("gn"), {"num_estimation": 4, **whole}, own) is not None
+    assert read_answers(run("gn"), whole, own) is None
 
 
 def test_flips_are_counted_by_kind():
