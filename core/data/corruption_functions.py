@@ -1,6 +1,6 @@
 """Each corruption of a batch by its name; the own ones of tone, stroke and noise.
 
-N image, P pixel. Pixels are float32 (N, 28, 28), black 0 and white 1. Everything is computed
+N image. Pixels are float32 (N, 28, 28), black 0 and white 1. Everything is computed
 element by element, so that an image's result does not depend on the batch that it came in.
 """
 
