@@ -87,6 +87,7 @@ def _choose_class(names: tuple[str, ...], target: int) -> int:
 def _choose_mates(last: int, index: int) -> tuple[int, ...]:
     """The user's mates by number; the image itself is never its own mate."""
     choice = Choice(MATES, lambda text: _written(parse_mates(text, last)), "")
+    before = str(state.value(choice.key, ""))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
             "Your mates: numbers of test images",
@@ -94,14 +95,13 @@ def _choose_mates(last: int, index: int) -> tuple[int, ...]:
             **choice.widget(),
         )
         st.button("Take all out", on_click=state.put, args=[choice.key, ""], disabled=not text)
-    found = parse_mates(text, last)
-    if found is None:
+    if parse_mates(before, last) is None:
         st.warning(
-            f"{text[:40]!r} is no list of test images: write up to {MAX_MATES} numbers from 0 to "
+            f"{before[:40]!r} is no list of test images: write up to {MAX_MATES} numbers from 0 to "
             f"{last:,}, separated by commas.",
             icon=":material/warning:",
         )
-        return ()
+    found = parse_mates(text, last) or ()
     choice.settle(_written(found), what="mates", shown="the image without mates of your own")
     return tuple(mate for mate in found if mate != index)
 

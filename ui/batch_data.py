@@ -151,13 +151,8 @@ def proof_sentence(company: Company, frame: pd.DataFrame) -> str:
         return ""
     batches = rows["condition"].nunique() - 1
     largest = rows["change"].max()
-    if largest > ROUNDING:
-        return (
-            f"Group and layer norm over the same {batches} batches: a logit moves by {largest:.2g}."
-        )
-    moved = f"by more than {largest:.1e}, float32 rounding" if largest else "at all"
     return (
-        f"Group and layer norm over the same {batches} batches: no logit moves {moved}. They take "
+        f"Group and layer norm over the same {batches} batches: {moved_words(largest)}. They take "
         "mean and variance from the image alone."
     )
 
@@ -187,10 +182,10 @@ def _cell(row: Mapping[Hashable, Any], company: Company) -> str:
     mark = "✓" if row["right"] else "✗"
     said = f"{mark} {row['predicted']}, {format_percent(row['probability'])}"
     true = company.info.class_names[company.target]
-    small = "" if row["right"] else f"{escape(true)}: {format_percent(row['true_probability'])}"
+    small = "" if row["right"] else f"{true}: {format_percent(row['true_probability'])}"
     return (
         f'<td class="shade" style="--share:{row["true_probability"]:.3f}">{escape(said)}'
-        f"<small>{small}</small></td>"
+        f"<small>{escape(small)}</small></td>"
     )
 
 
@@ -201,10 +196,19 @@ def change_words(change: float) -> str:
     return f"{change:.1e}" if change < 0.005 else f"{change:.2f}"
 
 
+def moved_words(change: float) -> str:
+    """How far the logits moved at most, and whether that is more than rounding."""
+    if change == 0:
+        return "no logit moves at all"
+    if change < ROUNDING:
+        return f"no logit moves by more than {change_words(change)}, which is float32 rounding"
+    return f"a logit moves by {change_words(change)}"
+
+
 def offered(company: Company, size: int) -> list[int]:
-    """Test images offered as mates: the first of the chosen class, and chosen ones last."""
+    """Test images offered as mates: chosen ones of other classes, then some of the class."""
     found = company.others(company.mates_class)[:size].tolist()
-    return [*found, *(index for index in company.own if index not in found)]
+    return [*(index for index in company.own if index not in found), *found]
 
 
 def mates_strip(company: Company, indices: Sequence[int]) -> str:

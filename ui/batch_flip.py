@@ -12,7 +12,7 @@ import streamlit as st
 from core.analysis.metrics import softmax
 from core.errors import NormLabError
 from ui import address, batch_resources, state
-from ui.batch_data import Company, change_words, swapped_pictures
+from ui.batch_data import Company, moved_words, swapped_pictures
 from ui.charts import VARIANT_LABELS
 from ui.downloads import csv_file, download_files, json_file
 from ui.images import format_percent, with_article
@@ -93,8 +93,7 @@ def _results(
             pick(swapped_pictures(company, indices, words), key=f"flip-{words[:4].lower()}")
     if flip.found and moved:
         st.markdown(
-            "Group and layer norm over the same two batches: no logit moves by more than "
-            f"{change_words(max(moved.values()))}."
+            f"Group and layer norm over the same two batches: {moved_words(max(moved.values()))}."
         )
     frame = pd.DataFrame({"removed": removed, "added": added})
     document = {

@@ -7,7 +7,7 @@ import streamlit as st
 
 from ui import batch_resources, stored_results
 from ui import charts_batch as charts
-from ui.batch_data import ONE_CLASS, RANDOM, Company, change_words, sizes_frame
+from ui.batch_data import ONE_CLASS, RANDOM, Company, moved_words, sizes_frame
 from ui.downloads import download_row
 
 NAME = "batch_mates"
@@ -70,6 +70,6 @@ def _sentence(company: Company, frame: pd.DataFrame) -> str:
     if others.empty:
         return said
     return (
-        f"{said}Group and layer norm: no logit of any of these images moves by more than "
-        f"{change_words(others['max_change'].max())} at any size."
+        f"{said}Group and layer norm, same images, every size: "
+        f"{moved_words(others['max_change'].max())}."
     )

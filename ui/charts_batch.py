@@ -56,7 +56,7 @@ def recovery_chart(frame: pd.DataFrame) -> alt.LayerChart:
     )
     x = alt.X(
         "count:O",
-        title="Shifted images that the statistics come from (0: stored ones)",
+        title="Images estimated on (0: stored)",
         sort=counts,
         axis=alt.Axis(labelAngle=0, grid=False, labelExpr="format(datum.value, ',')"),
     )

@@ -77,9 +77,10 @@ def search_flip(
     exhaustive = len(singles) * (num_mates + 1) <= budget // 2
     after, flipped, spent = before, False, False
     for step in range(num_mates):
-        candidates = singles if exhaustive and step == 0 else work.promising(beam, predicted)
-        spent = work.passes + len(candidates) * (num_mates + 1) > budget
-        if spent or not candidates:
+        try_all = exhaustive and step == 0
+        spent = not try_all and work.passes + work.cost(beam) > budget
+        candidates = singles if try_all else [] if spent else work.promising(beam, predicted)
+        if not candidates:
             break
         logits = work.logits(candidates)
         on_progress(work.passes)
@@ -134,6 +135,10 @@ class _Work:
             if new not in mates
         ]
 
+    def cost(self, beam: list[tuple[int, ...]]) -> int:
+        """Passes that `promising` and asking for what it finds take at most."""
+        return len(beam) * (3 * len(self.images) + REMOVED * ADDED * (self.num_mates + 1))
+
     def promising(self, beam: list[tuple[int, ...]], predicted: int) -> list[tuple[int, ...]]:
         """The exchanges of each batch that should lower the margin most, none twice."""
         found: dict[frozenset[int], tuple[int, ...]] = {}
@@ -155,14 +160,15 @@ def influence(
 
     The rows `mates` and row 0 have weight 1, the others 0. Only batch norm depends on weights.
     """
-    weights = torch.zeros(len(images))
+    weights = torch.zeros(len(images), dtype=images.dtype)
     weights[[0, *mates]] = 1
     weights.requires_grad_()
     with torch.enable_grad():
         x = images
         for module in network:
             x = _weighted(module, x, weights) if isinstance(module, nn.BatchNorm2d) else module(x)
-        margin = margins(x[0], predicted)
+        # The zero makes it a function of the weights, without batch norm too.
+        margin = margins(x[0], predicted) + 0 * weights.sum()
     return torch.autograd.grad(margin, weights)[0]
 
 

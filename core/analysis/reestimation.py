@@ -56,11 +56,6 @@ def _with(network: nn.Sequential, x: Tensor, statistics: Iterator[Statistics]) -
     return x
 
 
-def has_running_statistics(network: nn.Sequential) -> bool:
-    """Whether there is anything to estimate anew."""
-    return any(isinstance(module, nn.BatchNorm2d) for module in network)
-
-
 def reestimated_accuracy(
     network: nn.Sequential,
     source: Tensor,
