@@ -46,14 +46,13 @@ def press(app: AppTest, label: str) -> AppTest:
 
 @pytest.fixture
 def unprepared(tmp_path, monkeypatch) -> Path:
-    """Two shipped runs without the figures that were stored beside them."""
+    """One shipped run without the figures that were stored beside it."""
     root = tmp_path / "checkpoints"
-    for key in ("gn", "bn_l1"):
-        shutil.copytree(
-            SHIPPED_DIR / "digits" / key / "seed-1",
-            root / "digits" / key / "seed-1",
-            ignore=shutil.ignore_patterns("transplants.json", "gradient_flow.json"),
-        )
+    shutil.copytree(
+        SHIPPED_DIR / "digits/gn/seed-1",
+        root / "digits/gn/seed-1",
+        ignore=shutil.ignore_patterns("transplants.json", "gradient_flow.json"),
+    )
     monkeypatch.setattr("core.training.runs.SHIPPED_DIR", root)
     monkeypatch.setattr("ui.resources.SHIPPED_DIR", root)
     return root
@@ -105,18 +104,18 @@ def test_a_cell_that_does_not_exist_is_named():
 
 def test_what_is_missing_is_computed_on_request_and_stored(unprepared):
     app = opened("transplants")
-    assert "Transplants of 2 networks not computed yet" in words(app)
+    assert "Transplants of one network not computed yet" in words(app)
     assert not app.get("bidi_component")
     press(app, "Compute")
-    assert drawing(app, "matrix").count("<button") == 6
+    assert drawing(app, "matrix").count("<button") == 3
     assert "stored beside the runs" in words(app)
-    for key in ("gn", "bn_l1"):
-        path = unprepared / "digits" / key / "seed-1" / "transplants.json"
-        shipped = SHIPPED_DIR / "digits" / key / "seed-1" / "transplants.json"
-        found, expected = (json.loads(file.read_text()) for file in (path, shipped))
-        for norm, text in expected["predicted"].items():
-            same = sum(a == b for a, b in zip(text, found["predicted"][norm], strict=True))
-            assert same >= 358, (key, norm)
+    found, expected = (
+        json.loads((root / "digits/gn/seed-1/transplants.json").read_text())
+        for root in (unprepared, SHIPPED_DIR)
+    )
+    for norm, text in expected["predicted"].items():
+        same = sum(a == b for a, b in zip(text, found["predicted"][norm], strict=True))
+        assert same >= 358, norm
     assert not opened("transplants").button
 
 
@@ -157,7 +156,7 @@ def test_flow_is_computed_on_request(unprepared):
     assert len(app.get("vega_lite_chart")) == 1
     press(app, "Compute")
     assert len(app.get("vega_lite_chart")) == 5
-    path = unprepared / "digits/bn_l1/seed-1/gradient_flow.json"
+    path = unprepared / "digits/gn/seed-1/gradient_flow.json"
     assert flow_table.is_complete(json.loads(path.read_text()))
 
 
