@@ -24,7 +24,7 @@ WEIGHTS, NORM, KIND, SEED, PAGE = "weights", "norm", "flips", "flips_seed", "fli
 KINDS = {"to_wrong": matrix.TO_WRONG, "to_right": matrix.TO_RIGHT, "other": matrix.OTHER}
 PAGE_SIZE = 60
 SECONDS, SECONDS_PER_IMAGE = 0.4, 8e-4
-"""Of one network: estimating statistics, and asking it once per foreign normalization (two cores)."""
+"""Of one network on two cores: for estimating statistics, and for all its answers."""
 
 
 @dataclass(frozen=True)
