@@ -8,7 +8,14 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st
 
-from ui import failures_compare, failures_filters, failures_grid, failures_view, sidebar
+from ui import (
+    failures_causes,
+    failures_compare,
+    failures_filters,
+    failures_grid,
+    failures_view,
+    sidebar,
+)
 
 selection = sidebar.render()
 
@@ -38,3 +45,4 @@ with right:
     failures_compare.one_image(view, variant, seed)
 
 failures_compare.who_fails_where(view)
+failures_causes.show(view)

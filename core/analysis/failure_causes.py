@@ -78,7 +78,10 @@ def failure_causes(
     regression has no finite answer.
     """
     usable = properties.notna().all(axis=1).to_numpy()
-    targets = next(iter(predictions.values()))[0].targets[usable]
+    runs = [run for several in predictions.values() for run in several]
+    if any(len(run.targets) != len(usable) for run in runs):
+        raise UsageError("The runs were tested on other images than those at hand.")
+    targets = runs[0].targets[usable]
     z = within_class(properties[usable], targets)
     wrong = {
         key: np.stack([(run.predicted != run.targets)[usable] for run in runs])

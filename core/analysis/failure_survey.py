@@ -9,55 +9,38 @@ anything of failures: any change turns images that are close to turning.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-
 import numpy as np
-import pandas as pd
 import torch
 
 from core.analysis.nuisances import NUISANCES, Nuisance
 from core.analysis.patching import patched_logits, single_patches
 from core.analysis.reference import Reference
-from core.analysis.significance import ALPHA, paired_interval
+from core.analysis.survey_table import ALL_LAYERS, LAYER, NUISANCE
 from core.data.corruptions import corrupt, to_inputs
 from core.model.network import NUM_CONVS
 from core.training.runs import Predictions
 
-NAME = "failure_survey"
-"""Of the derived result; see `core.analysis.derived`."""
 STEPS = 4
 BATCH_SIZE = 250
-LAYER = "layer"
-ALL_LAYERS = "all layers"
-COLUMNS = ("kind", "name", "direction", "repaired", "broken", "both")
-
-Progress = Callable[[int, int], None]
 
 
-def survey(
-    reference: Reference,
-    predictions: Predictions,
-    on_progress: Progress = lambda done, total: None,
-) -> dict:
-    """`num_failures` and `rows` (lists in the order of `COLUMNS`) of one run, ready for JSON.
+def survey(reference: Reference, predictions: Predictions) -> dict:
+    """`num_failures` and `rows` of one run, ready for JSON and for `survey_table.survey_frame`.
 
-    `repaired`, `broken` and `both` count pairs in which the failure is repaired, the control is
-    broken, or both. `on_progress` hears of each of `total` parts.
+    A row is [kind, name, direction, repaired, broken, both]: the last three count pairs in which
+    the failure is repaired, the control is broken, or both.
     """
     failing, controls = match(predictions)
     if not len(failing):
         return {"num_failures": 0, "rows": []}
     sides = [(n, direction) for n in NUISANCES.values() for direction in n.ends]
     rows: list[list] = []
-    for done, (nuisance, direction) in enumerate(sides):
-        on_progress(done, len(sides) + 1)
+    for nuisance, direction in sides:
         turned = [
             _turned(reference, predictions, index, nuisance, direction)
             for index in (failing, controls)
         ]
-        rows.append(["nuisance", nuisance.key, direction, *_count(*turned)])
-    on_progress(len(sides), len(sides) + 1)
+        rows.append([NUISANCE, nuisance.key, direction, *_count(*turned)])
     rows += _layers(reference, predictions, failing, controls)
     return {"num_failures": len(failing), "rows": rows}
 
@@ -134,46 +117,3 @@ def _layers(
 
 def _count(repaired: np.ndarray, broken: np.ndarray) -> tuple[int, int, int]:
     return int(repaired.sum()), int(broken.sum()), int((repaired & broken).sum())
-
-
-def survey_frame(documents: Mapping[str, Sequence[dict]]) -> pd.DataFrame:
-    """What `survey` found, variant → one document per seed, one row per variant and change.
-
-    `variant, kind` ("nuisance" or "layer"), `name, direction` (-1, 1, for layers 0); `repaired` and
-    `broken`, shares in [0, 1], means over seeds; `effect`, the first less the second, with `low,
-    high`, which hold jointly at 95 % (Bonferroni) for all rows; `named`: low > 0; `num_failures`
-    (of all seeds) and `num_seeds`. Over several seeds by Student's t, on these test images; else
-    Newcombe's paired interval over images, of this seed.
-    """
-    cells: dict[tuple, list[tuple]] = {}
-    for variant, found in documents.items():
-        for document in found:
-            for row in document["rows"]:
-                counts = (*row[3:], document["num_failures"])
-                cells.setdefault((variant, *row[:3]), []).append(counts)
-    alpha = ALPHA / max(1, len(cells))
-    rows = [(*place, *_summarize(np.array(counts), alpha)) for place, counts in cells.items()]
-    return pd.DataFrame(rows, columns=FRAME_COLUMNS)
-
-
-FRAME_COLUMNS = (
-    *("variant", "kind", "name", "direction", "repaired", "broken", "effect", "low", "high"),
-    *("named", "num_failures", "num_seeds"),
-)
-
-
-def _summarize(counts: np.ndarray, alpha: float) -> tuple:
-    """From the counts (seeds, 4) of one cell: repaired, broken, both, failures."""
-    shares = counts[:, :2] / counts[:, 3:]
-    effects = shares[:, 0] - shares[:, 1]
-    effect, num_seeds = float(effects.mean()), len(counts)
-    if num_seeds == 1:
-        repaired, broken, both, total = counts[0].tolist()
-        low, high = paired_interval(both, broken - both, repaired - both, total, 1 - alpha)
-    else:
-        from scipy.special import stdtrit
-
-        half = stdtrit(num_seeds - 1, 1 - alpha / 2) * effects.std(ddof=1) / math.sqrt(num_seeds)
-        low, high = effect - half, effect + half
-    means = shares.mean(axis=0).tolist()
-    return (*means, effect, low, high, low > 0, int(counts[:, 3].sum()), num_seeds)

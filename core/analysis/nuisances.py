@@ -11,9 +11,9 @@ from core.data.corruptions import get_corruption
 class Nuisance:
     """A corruption between `low` and `high`, within which a digit stays itself to people.
 
-    A change of at most `small` either way is called small. `sides` name the two directions. `less` and `more` say what would have
-    to be so below and above the neutral value; they take the size of the change times `per` (100
-    for those in percent).
+    A change of at most `small` either way is called small. `sides` name the two directions. `less`
+    and `more` say what would have to be so below and above the neutral value; they take the size
+    of the change times `per` (100 for those in percent).
     """
 
     key: str

@@ -1,0 +1,90 @@
+"""The section "Failures by normalization" on the shipped digits, and on runs that cannot tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import VARIANTS
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "failures.py"
+
+
+def opened(**query: str) -> AppTest:
+    page = AppTest.from_file(str(PAGE), default_timeout=120)
+    page.query_params.update({"dataset": "digits", **query})
+    page.run()
+    assert not page.exception and not page.error
+    return page
+
+
+def texts(parts) -> list[str]:
+    return [part.value for part in parts]
+
+
+def survey(page: AppTest) -> str | None:
+    parts = [p for p in page.get("bidi_component") if p.proto.id.endswith("-survey")]
+    return json.loads(parts[0].proto.json) if parts else None
+
+
+@pytest.fixture(scope="module")
+def shipped() -> AppTest:
+    """All seeds of the shipped digits; read only."""
+    return opened()
+
+
+def test_the_answer_comes_first_with_how_far_it_carries(shipped):
+    assert texts(shipped.header)[-1] == "Failures by normalization"
+    said = texts(shipped.markdown)
+    [first] = [
+        k
+        for k, text in enumerate(said)
+        if "sets a normalization apart" in text or ("fails more than the others" in text)
+    ][:1]
+    assert any("in any of 10 seeds" in text for text in said[first:])
+    assert any("small changes and repaired layers" in text for text in said[first:])
+
+
+def test_every_figure_is_shown_with_a_description_and_can_be_taken_along(shipped):
+    described = [chart.proto.alt for chart in shipped.get("vega_lite_chart")]
+    for what, count in (("Interactions", 24), ("Slopes", 36), ("Differences", 36)):
+        assert any(text.startswith(f"{what}: {count} effects") for text in described)
+    names = [button.proto.help for button in shipped.get("download_button")]
+    for name in ("causes", "slopes", "differences", "failure survey"):
+        assert f"Download {name} digits as CSV" in names
+
+
+def test_the_survey_of_the_shipped_runs_is_there_at_once(shipped):
+    table = survey(shipped)
+    assert table is not None and table.count('<th scope="row"') == 25
+    assert table.count('<td class="shade') == 25 * len(VARIANTS)
+
+
+def test_one_seed_with_few_failures_is_refused_with_the_reason():
+    page = opened(seed="1")
+    [said] = [text for text in texts(page.info) if text.startswith("No comparison")]
+    assert "Too few failures: bn_l1" in said and "Show all seeds" in said
+    assert survey(page) is not None
+    assert any("This seed only." in text for text in texts(page.caption))
+
+
+def test_runs_without_a_survey_are_offered_one(fake_checkpoints):
+    fake_checkpoints({"digits": (1,)}, num_images=360)
+    page = opened()
+    assert survey(page) is None
+    assert any("Small changes of all failures of 6 networks" in t for t in texts(page.markdown))
+    # These runs have no weights: asking for it ends in one line.
+    next(button for button in page.button if button.label.startswith("Compute")).click().run()
+    assert not page.exception
+    assert any(text.startswith("Not computed: ") for text in texts(page.warning))
+
+
+def test_without_pictures_it_says_so(fake_checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "none"))
+    fake_checkpoints({"mnist": (1,)}, num_images=200)
+    page = opened(dataset="mnist")
+    assert any("needs the pictures" in text for text in texts(page.caption))
+    assert survey(page) is None

@@ -1,0 +1,160 @@
+"""Failures by normalization: why one fails where the others do not, as far as it can be said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.analysis.cause_words import answer, survey_answer
+from core.analysis.failure_causes import FailureCauses, failure_causes
+from core.analysis.image_properties import PROPERTIES, image_properties
+from core.analysis.survey_table import NAME, survey_frame
+from core.errors import UsageError
+from core.training.runs import Run
+from ui import charts_causes as charts
+from ui import resources, stored_results
+from ui.downloads import download_row
+from ui.failures_view import View, label
+from ui.picker import pick
+
+SURVEY_SECONDS = 3.0
+CAUSES = (
+    "Logistic regression of failing on all six properties at once, with slopes for each variant; "
+    "images are compared with their own class. Lines: intervals that hold jointly at 95 % for all "
+    "{total} (Bonferroni), clustered by image{runs}; full points exclude 0. Grey: the mean of all "
+    "normalizations; coloured: what each adds to it. {a} and {b} go together (r = {r:+.2f}), so "
+    "their effects are hard to tell apart. An effect of both extremes alike is not seen, and what "
+    "a normalization adds may belong to the penalties its variants were trained with."
+)
+CHANGES = (
+    "In points: share of failures that some step up to a small change repairs, less the share of "
+    "paired correct images, equally close to the boundary, that it breaks (small: both, in %). "
+    "For layers: repairing the statistics as in the diagnosis of Explain. Framed: the interval, "
+    "joint at 95 % for the whole table, lies above 0. {seeds}"
+)
+
+
+def show(view: View) -> None:
+    """The answer in a sentence, the figures behind it, and what small changes do."""
+    st.header("Failures by normalization", anchor=False)
+    if view.images is None:
+        st.caption("This needs the pictures, which are not on this machine.")
+        return
+    try:
+        with st.spinner("Comparing failing images with the others of their class…"):
+            found = causes(view)
+    except UsageError as error:
+        st.info(f"No comparison: {error}", icon=":material/info:")
+    else:
+        _causes(view, found)
+    _survey(view)
+
+
+def causes(view: View) -> FailureCauses:
+    """`failure_causes` of the shown runs; computed once, shared, so never changed."""
+    runs = tuple((key, tuple(run.digest for run in group)) for key, group in view.runs.items())
+    return _cached_causes(runs, view.info.key, view)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _cached_causes(runs: tuple, dataset: str, _view: View) -> FailureCauses:
+    predictions = {
+        key: [resources.predictions(run) for run in group] for key, group in _view.runs.items()
+    }
+    norms = {key: group[0].variant.norm for key, group in _view.runs.items() if group[0].variant}
+    return failure_causes(predictions, norms, _properties(dataset, _view))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _properties(dataset: str, _view: View) -> pd.DataFrame:
+    assert _view.images is not None
+    return image_properties(_view.images)
+
+
+def _causes(view: View, found: FailureCauses) -> None:
+    for sentence in answer(found):
+        st.markdown(sentence)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("What sets a normalization apart", anchor=False)
+        chart = charts.norm_forest(found.causes)
+        st.altair_chart(
+            chart, key="causes", alt=charts.describe_effects(found.causes, "Interactions")
+        )
+        download_row(chart, found.causes, f"causes-{view.info.key}")
+    with right:
+        st.subheader("Each variant", anchor=False)
+        chart = charts.variant_forest(found.slopes)
+        st.altair_chart(chart, key="slopes", alt=charts.describe_effects(found.slopes, "Slopes"))
+        download_row(chart, found.slopes, f"slopes-{view.info.key}")
+    a, b, r = found.correlated
+    st.caption(
+        CAUSES.format(
+            total=len(found.causes),
+            runs=" and by run" if found.several_seeds else "",
+            a=PROPERTIES[a].label,
+            b=PROPERTIES[b].label.lower(),
+            r=r,
+        ).replace("= -", "= −")
+    )
+    _differences(view, found)
+
+
+def _differences(view: View, found: FailureCauses) -> None:
+    with st.expander("How failing images differ, one property at a time"):
+        chart = charts.variant_forest(found.differences, charts.DIFFERENCE)
+        words = charts.describe_effects(found.differences, "Differences")
+        st.altair_chart(chart, key="differences", alt=words)
+        st.caption(
+            "Mean of the failing images less mean of the others, in standard deviations within "
+            "classes; intervals hold jointly at 95 %."
+        )
+        st.markdown(
+            "\n".join(f"- **{p.label}** ({p.unit}): {p.definition}" for p in PROPERTIES.values())
+        )
+        download_row(chart, found.differences, f"differences-{view.info.key}")
+
+
+def _survey(view: View) -> None:
+    """Which small changes and layers matter over all failures."""
+    st.subheader("Which small changes and which layers matter", anchor=False)
+    runs = [run for group in view.runs.values() for run in group]
+    known = stored_results.read_all(runs, NAME)
+    missing = [run for run in runs if run.name not in known]
+    if missing:
+        known |= stored_results.offer(
+            missing,
+            name=NAME,
+            what="Small changes of all failures",
+            seconds=SURVEY_SECONDS,
+            compute=_compute,
+        )
+    frame = survey_frame(
+        {
+            key: [known[run.name] for run in group if run.name in known]
+            for key, group in view.runs.items()
+        }
+    )
+    if frame.empty:
+        return
+    st.markdown(survey_answer(frame, {key: label(key) for key in view.runs}))
+    pick(charts.survey_table(frame, {key: label(key) for key in view.runs}), key="survey")
+    seeds = int(frame["num_seeds"].max())
+    over = f"Means over {seeds} seeds." if seeds > 1 else "This seed only."
+    st.caption(CHANGES.format(seeds=over))
+    download_row(None, frame, f"failure-survey-{view.info.key}")
+
+
+def _compute(runs: Sequence[Run], on_progress: Callable[[int, int], None]) -> dict[str, dict]:
+    """The survey of each run; `DataError` or `RunError` where images or weights are missing."""
+    from core.analysis.failure_survey import survey
+    from ui import explain_resources
+
+    found = {}
+    for done, run in enumerate(runs, start=1):
+        reference = explain_resources.reference(run.dataset, run)
+        found[run.name] = survey(reference, resources.predictions(run))
+        on_progress(done, len(runs))
+    return found
