@@ -66,10 +66,11 @@ def sliders(
 ) -> None:
     """Shows `groups` (heading → sliders) at `values` (name → value).
 
-    Call it after all else that a move changes: it asks for the next move only once it is drawn
-    again. `on_move` runs before the page's next run; what it is told comes from the browser and is
-    not yet checked. A screen reader reads `said` when a slider comes to rest. With `wake` an empty
-    move is reported when a pointer or the keyboard first comes near.
+    Call it after what must follow every move: it asks for the next move once it is drawn again,
+    which may interrupt the page before what comes later. `on_move` runs before the page's next
+    run; what it is told comes from the browser and is not yet checked. A screen reader reads
+    `said` when a slider comes to rest. With `wake` an empty move is reported when a pointer or the
+    keyboard first comes near.
     """
 
     def report() -> None:

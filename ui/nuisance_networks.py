@@ -69,10 +69,18 @@ def contrast_check(subject: Subject, factor: float) -> pd.DataFrame:
     One row per variant: `variant, label, norm`, `computed` (as the network runs, float32),
     `eps` (in float64) and `exact` (in float64, without the ε of the normalization).
     """
+    digests = tuple(run.digest for run in subject.runs.values())
+    return _contrast_check(digests, subject.info.key, subject.index, factor, subject)
+
+
+@st.cache_resource(show_spinner=False, max_entries=explain_resources.MAX_RESULTS)
+def _contrast_check(
+    digests: tuple[str, ...], dataset: str, index: int, factor: float, _subject: Subject
+) -> pd.DataFrame:
     from core.analysis.contrast_invariance import logit_change
 
-    inputs, rows = explain_resources.inputs(subject)[None], []
-    for key, run in subject.runs.items():
+    inputs, rows = explain_resources.inputs(_subject)[None], []
+    for key, run in _subject.runs.items():
         asked: dict[str, nn.Module] = {
             "computed": explain_resources.network(run),
             "eps": _exact(run.digest, False, run),

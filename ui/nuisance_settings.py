@@ -112,7 +112,7 @@ def rest() -> None:
 
 
 def controls(said: str) -> None:
-    """The sliders; draw them last, see `live_slider`."""
+    """The sliders; draw them after the answers, see `live_slider`."""
     groups = {title: [slider(CORRUPTIONS[key]) for key in group] for title, group in GROUPS.items()}
     published = state.value(FROM_MNIST_C.key)
     if published != NONE:

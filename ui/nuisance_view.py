@@ -46,13 +46,12 @@ def show(subject: Subject, selection: Selection) -> None:
         if found:
             draw_answers(found, settings.now, key="answers")
     with controls:
-        sliders = st.container()
+        if found:
+            nuisance_settings.controls(in_words(found, settings.now))
         _below_sliders(found, settings)
     _curve(selection, settings)
     if found:
         nuisance_algebra.show(subject, settings.now.get(nuisance_algebra.KEY, 1.0))
-        with sliders:
-            nuisance_settings.controls(in_words(found, settings.now))
 
 
 def _ask(subject: Subject, settings: Settings) -> Answers | None:

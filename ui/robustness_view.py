@@ -11,6 +11,7 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -34,7 +35,7 @@ from ui.state import Selection
 
 IMAGES_PER_SECOND = 13_000
 """One network on one core, as `benchmarks/nuisance.py` measures it; for the estimate only."""
-MAX_FRAMES = 16
+MAX_FRAMES, MAX_CHARTS = 16, 128
 
 
 class Known(NamedTuple):
@@ -53,7 +54,7 @@ def curves(selection: Selection, key: str, severity: float) -> None:
     if known is None:
         return
     summary = known.summary[known.summary["corruption"] == kind.key]
-    chart = severity_chart(summary, kind, severity)
+    chart = _chart(tuple(map(_fingerprint, selection.runs)), kind.key, severity, summary)
     st.altair_chart(
         chart,
         key=f"robustness-{kind.key}",
@@ -61,6 +62,14 @@ def curves(selection: Selection, key: str, severity: float) -> None:
     )
     st.caption(f"{_what_intervals_are(selection)} {kind.summary}")
     download_row(chart, summary, f"robustness-{selection.dataset}-{kind.key}")
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_CHARTS)
+def _chart(
+    fingerprints: tuple, key: str, severity: float, _summary: pd.DataFrame
+) -> alt.LayerChart:
+    """Built once for a setting: sliders ask for the same one while they move."""
+    return severity_chart(_summary, get_corruption(key), severity)
 
 
 def table(selection: Selection) -> None:
@@ -133,7 +142,7 @@ def _complete(
 
 
 def _known(runs: Sequence[Run]) -> Known:
-    return _load(tuple(_fingerprint(run) for run in runs), runs)
+    return _load(tuple(map(_fingerprint, runs)), runs)
 
 
 def _fingerprint(run: Run) -> tuple:
