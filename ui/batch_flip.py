@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -65,11 +66,12 @@ def _search(company: Company, key: str, size: int, about: tuple) -> None:
     """Searches under a progress bar and keeps what was found until the next search."""
     from core.analysis.flip_search import BUDGET
 
-    bar = st.progress(0.0, text="Searching…")
+    bar, started = st.progress(0.0, text="Searching…"), time.monotonic()
 
     def report(passes: int) -> None:
-        share = min(passes / BUDGET, 1.0)
-        bar.progress(share, text=f"{passes:,} of at most {BUDGET:,} passes through the network")
+        left = (time.monotonic() - started) * (BUDGET - passes) / passes
+        words = f"{passes:,} of at most {BUDGET:,} passes through the network"
+        bar.progress(min(passes / BUDGET, 1.0), text=f"{words}, at most {left:.0f} s left")
 
     try:
         state.put(FOUND, (about, batch_resources.search(company, key, size, report)))

@@ -7,6 +7,7 @@ the next rerun. What these functions return is shared between sessions: read it,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,12 @@ def datasets_with_runs(*, local: bool = False) -> list[str]:
 
 def _fingerprint(folder: Path) -> tuple:
     """Changes whenever a file that a listing reads is added, replaced or removed."""
-    stats = ((path, path.lstat()) for path in sorted(folder.glob("*/seed-*/*")))
-    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+    found = []
+    for path in sorted(folder.glob("*/seed-*/*")):
+        with suppress(FileNotFoundError):  # the temporary file of a result just being stored
+            stat = path.lstat()
+            found.append((str(path), stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

@@ -146,3 +146,12 @@ def test_runs_without_networks_are_told_in_one_line(fake_checkpoints):
     assert not page.exception and not page.error
     assert any(text.startswith("No answers:") for text in texts(page.warning))
     assert page.selectbox(key="chosen-asked_seed").options == ["1", "2"]
+
+
+def test_without_the_pictures_it_offers_them(fake_checkpoints, tmp_path, monkeypatch):
+    fake_checkpoints({"mnist": (1,)})
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
+    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    assert not page.exception and not page.error and not page.header
+    assert any(button.label == "Download MNIST" for button in page.button)
+    assert any("no network can be asked about a batch" in text for text in texts(page.markdown))
