@@ -147,7 +147,7 @@ def _cell(row: Mapping | None) -> str:
         f"{100 * row['repaired']:.0f} % of failures repaired, {100 * row['broken']:.0f} % of "
         f"controls broken; difference {effect:+.0f} points ({low:+.0f} to {high:+.0f})"
     ).replace("-", "−")
-    text = f"{effect:+.0f}".replace("-", "−")
+    text = f"{effect:+.0f}".replace("-", "−") if round(effect) else "0"
     accent, share = RIGHT if effect >= 0 else WRONG, min(1, abs(effect) / 50)
     return (
         f'<td class="shade{" best" if row["named"] else ""}" title="{said}" '

@@ -22,11 +22,14 @@ def answer(found: FailureCauses) -> list[str]:
 
 
 def _apart(found: FailureCauses) -> list[str]:
-    total = int((found.causes["norm"] != ALL).sum())
+    rows = found.causes[found.causes["norm"] != ALL]
     if found.named.empty:
+        smallest = math.exp(_half_width(rows))
         return [
-            f"**No property of the images sets a normalization apart.** Of {total} interactions of "
-            "a normalization with a property none differs from 0 by more than chance."
+            f"**No property of the images sets a normalization apart.** Of {len(rows)} "
+            "interactions of a normalization with a property none differs from 0 by more than "
+            f"chance; to be seen, one must multiply the odds of failing by about {smallest:.2f} "
+            "per standard deviation."
         ]
     return [
         f"**{NORM_LABELS[row['norm']]} fails more than the others on images that have, compared "
@@ -40,8 +43,10 @@ def _shared(found: FailureCauses) -> str:
         return "No property makes all normalizations together fail more or less."
     rows = found.shared.to_dict("records")
     parts = [f"{_image(row)} ({_odds(row)})" for row in rows]
-    also = "All normalizations together fail more on images that have, compared with their class, "
-    return f"{also}{'; '.join(parts)}."
+    return (
+        "All normalizations together fail more on images that have, compared with their class and "
+        f"the other properties being equal, {'; '.join(parts)}."
+    )
 
 
 def _image(row: Mapping) -> str:
@@ -73,10 +78,11 @@ def survey_answer(frame: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """
     named = frame[frame["named"]].sort_values("effect", ascending=False)
     if named.empty:
+        smallest = 100 * _half_width(frame)
         return (
             f"**None of {len(frame)} small changes and repaired layers puts more failures right "
             "than it breaks correct images that are equally close to the boundary**, beyond "
-            f"chance. A difference must reach about {_resolvable(frame):.0f} points to be seen."
+            f"chance. A difference must reach about {smallest:.0f} points to be seen."
         )
     parts = [
         f"{change_label(row)} under {labels.get(row['variant'], row['variant'])} "
@@ -92,9 +98,9 @@ def survey_answer(frame: pd.DataFrame, labels: Mapping[str, str]) -> str:
     )
 
 
-def _resolvable(frame: pd.DataFrame) -> float:
-    """Half the width of the median interval, in points."""
-    return 50 * float((frame["high"] - frame["low"]).median())
+def _half_width(frame: pd.DataFrame) -> float:
+    """Of the median interval: about the smallest effect that it would show."""
+    return float((frame["high"] - frame["low"]).median()) / 2
 
 
 def change_label(row: Mapping) -> str:

@@ -78,12 +78,12 @@ def image_properties(images: np.ndarray) -> pd.DataFrame:
     peak = values.max(axis=(1, 2), keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         ink = values / peak
-        strong: np.ndarray = values >= np.where(peak > 0, peak / 2, np.inf)
+        strong = values >= np.where(peak > 0, peak / 2, np.inf)
         columns = {
             "contrast": _contrast(values, strong),
             "brightness": values.mean(axis=(1, 2)),
             "thickness": _thickness(ink),
-            "size": np.sqrt(_extent(strong.any(axis=1)) * _extent(strong.any(axis=2))),
+            "size": np.sqrt(_extent(np.any(strong, axis=1)) * _extent(np.any(strong, axis=2))),
             **_moments(ink),
         }
     return pd.DataFrame({key: columns[key].astype(np.float64) for key in PROPERTIES})

@@ -161,5 +161,6 @@ def test_a_named_cause_is_said_with_its_odds():
 def test_a_negative_answer_is_said_as_plainly():
     said = answer(causes(("group", "thickness", -0.5, -0.9, 0.1)))
     assert said[0].startswith("**No property of the images sets a normalization apart.** Of 1 ")
+    assert "by about 1.65 per standard deviation" in said[0]
     assert said[1] == "No property makes all normalizations together fail more or less."
     assert "**This seed only:**" in said[2]
