@@ -79,7 +79,9 @@ def robustness_table(frame: pd.DataFrame) -> pd.DataFrame:
     ]
     parts.append(_mnist_c_mean(frame[frame["severity"] == reported]))
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    ranks = table.groupby("corruption")["accuracy_percent"].rank(ascending=False, method="min")
+    # Equal counts in another order give means that differ in the last digit.
+    accuracy = table["accuracy_percent"].round(9)
+    ranks = accuracy.groupby(table["corruption"]).rank(ascending=False, method="min")
     order = [CLEAN, *CORRUPTIONS, MNIST_C_MEAN]
     table = table.assign(rank=ranks.astype(int), order=table["corruption"].map(order.index))
     return table.sort_values("order", kind="stable", ignore_index=True)[TABLE_COLUMNS]

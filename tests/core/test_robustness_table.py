@@ -73,6 +73,18 @@ def test_the_table_has_clean_images_first_and_the_mean_of_mnist_c_last():
     assert blur["rank"].tolist() == [2, 1]
 
 
+def test_equal_counts_in_another_order_share_a_rank():
+    errors = {"gn": (7, 11, 13), "ln": (13, 7, 11), "bn_l1": (11, 13, 8)}
+    rows = [
+        row
+        for variant, counts in errors.items()
+        for seed, count in enumerate(counts, start=1)
+        for row in whole(variant, seed, count, ["blur"])
+    ]
+    table = robustness_table(frame(*rows, num_images=360))
+    assert table[table["corruption"] == "blur"]["rank"].tolist() == [1, 1, 3]
+
+
 def test_other_severities_do_not_count():
     rows = [*whole("gn", 1, 40, ["blur"]), ("blur", 0.25, "gn", 1, 3)]
     table = robustness_table(frame(*rows))
