@@ -22,9 +22,10 @@ METHOD = (
     "Each nuisance goes outwards in {steps} equal steps; the first one that turns the prediction "
     "is then halved {halvings} times, so islands smaller than a step can be missed. ↩: further out "
     "the prediction turns back. Controls: {controls} correct test images about as close to the "
-    "boundary. Framed: at most 5 % of them turn under the same change. Any change turns images "
-    "that are close to turning, so only these say something of this image. Rows without any find "
-    "are left out."
+    "boundary. Framed: at most 5 % of them turn under the same change. With so many changes tried, "
+    "chance frames some in many correct images too: a frame describes this image and proves no "
+    "cause; Failures by normalization tests that over all failures. Rows without any find are "
+    "left out."
 )
 
 

@@ -1,7 +1,8 @@
 """What D3 found, as a frame and in words. No torch.
 
 The smaller the share of equally close correct images that a change breaks too, the more it says of
-this image; above `TELLING` it is not sold as a cause.
+this image; above `TELLING` it is not sold as a cause. Below it need not be one either: among so
+many changes tried, chance makes some telling in many correct images (`failure_survey` compares).
 """
 
 from __future__ import annotations
