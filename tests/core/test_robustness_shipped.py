@@ -22,7 +22,7 @@ from core.training.runs import Run, list_runs
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 """Not `SHIPPED_DIR`, which an environment variable can point elsewhere."""
-DATASETS = ("digits",)
+DATASETS = ("digits", "mnist")
 
 
 @functools.cache
