@@ -45,12 +45,22 @@ def test_sides_that_disagree_are_found_out(few_images, monkeypatch):
 
 def test_the_document_has_what_every_benchmark_gives(monkeypatch):
     monkeypatch.setattr(nuisance, "time_sides", lambda *args: ([8.0, 6.0, 7.0], [1.0, 2.0, 9.0]))
-    found = nuisance.measure("digits", "rotation=30", 3)
+    monkeypatch.setattr(nuisance, "time_slider", lambda *args: [0.1, 0.2, 0.15, 0.4])
+    found = nuisance.measure("digits", "rotation=30", 3, 4, "chromium")
     assert (found["ratio"], found["reference"], found["ours"], found["unit"]) == (3.5, 7, 2, "s")
     assert "cores" in found["machine"] and found["dataset"] == "digits" and found["images"] == 360
     assert found["corruption"] == "Rotation, 30 °"
-    (one,) = found["measurements"]
-    assert one == {"what": "six networks", "ratio": 5, "reference": 10, "ours": 2, "slowest": 9}
+    networks, slider = found["measurements"]
+    assert networks.pop("what") == "six networks"
+    assert networks == {"ratio": 5, "reference": 10, "ours": 2, "slowest": 9, "n": 3}
+    assert slider["what"] == "slider" and slider["reference"] == 0.3 and slider["n"] == 4
+    assert slider["ours"] == pytest.approx(0.175, abs=1e-3) and slider["slowest"] == 0.4
+
+
+def test_without_chromium_the_slider_is_left_out(monkeypatch):
+    monkeypatch.setattr(nuisance, "time_sides", lambda *args: ([8.0], [1.0]))
+    found = nuisance.measure("digits", "rotation=30", 1, 4, None)
+    assert [one["what"] for one in found["measurements"]] == ["six networks"]
 
 
 def test_what_is_no_corruption_is_refused():
