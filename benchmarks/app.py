@@ -33,7 +33,10 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("Overview", "Curves", "Parameters", "Failures")
+PAGES = (
+    *("Overview", "Curves", "Parameters", "Failures", "Explain"),
+    *("Nuisance", "Batch mates", "Transplants", "Inside"),
+)
 FIRST_PAGE_SECONDS = 3.0
 PAGE_CHANGE_SECONDS = 1.0
 START_SECONDS = 30.0

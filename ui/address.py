@@ -45,6 +45,8 @@ class Choice:
             state.put(self.key, self.default if found is None else found)
         elif chosen is None or self.parse(str(chosen)) is None:  # left over from another data set
             state.put(self.key, self.default)
+        elif is_new:  # another page's widget of this key does not hand its value over by itself
+            state.put(self.key, chosen)
         state.put(self._visit, visit)
         return {"key": self.key, "persist_state": "session"}
 

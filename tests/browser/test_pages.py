@@ -12,14 +12,21 @@ MUST_SHOW = {
     "parameters": ["7,946", "Batch norm", "Group norm", "Layer norm"],
     "failures": ["True label", "Confusion matrix", "Who fails where"],
     "explain": ["Press one", "is labelled", "Attribution maps", "Diagnosis of", "persist"],
-    "nuisance": ["is labelled", "No answers", "Accuracy over the test set", "Every corruption"],
+    "nuisance": ["is labelled", "Reset all", "Accuracy over the test set", "Every corruption"],
+    "batch_mates": ["group and layer norm from the image alone"],
+    "transplants": ["weights of one variant"],
+    "inside": ["Test image", "Normalization layer"],
 }
 PAGES = list(MUST_SHOW)
 BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 22, 29)"}
 
 
+def title(name: str) -> str:
+    return name.capitalize().replace("_", " ")
+
+
 def assert_shows(page, name: str) -> None:
-    assert page.locator("h1").inner_text() == name.capitalize()
+    assert page.locator("h1").inner_text() == title(name)
     for text in MUST_SHOW[name]:
         page.get_by_text(text).first.wait_for(state="attached")
 
@@ -45,8 +52,8 @@ def test_by_navigation(server, tab):
     opened = tab()
     page = opened.open(server)
     for name in [*PAGES[1:], PAGES[0]]:
-        page.get_by_test_id("stSidebarNavLink").filter(has_text=name.capitalize()).click()
-        page.locator("h1", has_text=name.capitalize()).wait_for()
+        page.get_by_test_id("stSidebarNavLink").filter(has_text=title(name)).click()
+        page.locator("h1", has_text=title(name)).wait_for()
         opened.wait()
         assert_shows(page, name)
     opened.check()
@@ -73,7 +80,7 @@ def test_as_the_first_request_to_a_fresh_server(name, checkpoints, chromium, tab
         page = opened.open(f"{address}/{name}")
         assert_shows(page, name)
         links = page.get_by_test_id("stSidebarNavLink").all_inner_texts()
-        assert [link.split("\n")[-1] for link in links] == [key.capitalize() for key in PAGES]
+        assert [link.split("\n")[-1] for link in links] == [title(key) for key in PAGES]
         opened.check()
 
 

@@ -84,3 +84,16 @@ def test_first_pages_do_not_import_torch():
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("page", ["nuisance", "inside"])
+def test_a_choice_goes_along_to_the_next_page(page, fake_checkpoints):
+    fake_checkpoints({"digits": (1,)}, num_images=360)
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    app.switch_page("pages/explain.py").run()
+    app.segmented_control(key="chosen-variant").set_value("ln").run()
+    app.number_input(key="chosen-index").set_value(7).run()
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception and not app.error
+    assert app.segmented_control(key="chosen-variant").value == "ln"
+    assert app.number_input(key="chosen-index").value == 7
