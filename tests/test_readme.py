@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from core.analysis import robustness_table
+from core.analysis.robustness import curves_frame
 from core.config import VARIANTS
 from core.published import SUMMARY
+from core.training.runs import list_runs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -42,6 +45,34 @@ def test_results_are_those_of_the_shipped_runs(key):
     mean_loss = sum(run["test_loss"] for run in runs) / len(runs)
     assert (accuracy, loss) == (f"{mean_accuracy:.2f}", f"{mean_loss:.4f}")
     assert published == f"{SUMMARY[key].last_accuracy_percent:.2f}"
+
+
+ROBUSTNESS = {
+    "clean": robustness_table.CLEAN,
+    "contrast ×0.25 about black": "contrast",
+    "contrast ×0.25 about grey": "contrast_grey",
+    "brightness +0.5": "brightness",
+    "Gaussian noise, sd 0.3": "gaussian_noise",
+    "blur, 1.5 px": "blur",
+    "5 px to the right": "shift_x",
+    "5 px down": "shift_y",
+    "mean of the 15 of MNIST-C": robustness_table.MNIST_C_MEAN,
+}
+"""What a row of the README's second table is called in `robustness_table`."""
+
+
+def test_the_robustness_figures_are_those_of_the_shipped_runs():
+    section = README.split("### Away from clean images")[1].split("\n## ")[0]
+    header, _, *rows = [
+        line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")
+    ]
+    frame = curves_frame(list_runs(ROOT / "checkpoints", "mnist"))
+    found = robustness_table.robustness_table(frame).set_index(["corruption", "variant"])
+    assert [row[0] for row in rows] == list(ROBUSTNESS)
+    assert {key.strip("`") for key in header[1:]} == set(VARIANTS)
+    for name, *shown in rows:
+        accuracy = found.loc[ROBUSTNESS[name], "accuracy_percent"]
+        assert shown == [f"{accuracy[key.strip('`')]:.1f}" for key in header[1:]], name
 
 
 def test_the_two_commands_use_the_files_that_exist():
