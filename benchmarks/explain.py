@@ -31,6 +31,7 @@ from playwright.sync_api import Page, sync_playwright
 from torch import Tensor
 
 from benchmarks.app import LAUNCH_ARGUMENTS, find_chromium, serving, wait_until_drawn
+from benchmarks.report import against
 from core.analysis.attribution import AttributionMap, attribute_all
 from core.analysis.baselines import DEFAULT_BASELINE, make_baseline
 from core.analysis.evaluate import evaluate_logits
@@ -151,12 +152,12 @@ def measure(dataset: str, count: int, chromium: str | None) -> dict:
     torch.set_num_threads(1)
     indices = failing_images(dataset, count)
     singly, ours = time_maps(dataset, indices)
-    measurements = [_against(MAPS_SECONDS, ours, what="six maps")]
+    measurements = [against(MAPS_SECONDS, ours, what="six maps")]
     if chromium is not None:
         new, seen = time_page(chromium, dataset, indices)
         measurements += [
-            _against(PAGE_SECONDS, new, what="page, new image"),
-            _against(PAGE_SECONDS, seen, what="page, image seen before"),
+            against(PAGE_SECONDS, new, what="page, new image"),
+            against(PAGE_SECONDS, seen, what="page, image seen before"),
         ]
     return {
         "ratio": round(statistics.median(singly) / statistics.median(ours), 2),
@@ -168,17 +169,6 @@ def measure(dataset: str, count: int, chromium: str | None) -> dict:
         "images": count,
         "load": [round(value, 2) for value in os.getloadavg()],
         "measurements": measurements,
-    }
-
-
-def _against(promise: float, times: list[float], *, what: str) -> dict:
-    ours = statistics.median(times)
-    return {
-        "what": what,
-        "ratio": round(promise / ours, 2),
-        "reference": promise,
-        "ours": round(ours, 3),
-        "slowest": round(max(times), 3),
     }
 
 

@@ -31,6 +31,7 @@ import torch
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.app import LAUNCH_ARGUMENTS, find_chromium, serving, wait_until_drawn
+from benchmarks.report import against
 from core.analysis.robustness import NOISE_SEED, corrupted_logits
 from core.analysis.robustness_table import describe_severity
 from core.config import VARIANTS
@@ -143,10 +144,10 @@ def measure(dataset: str, corruption: str, repeats: int, moves: int, chromium: s
     """All figures, ready for JSON."""
     loop, ours = time_sides(dataset, corruption, repeats)
     middle = statistics.median(ours)
-    measurements = [_against(PROMISED_SECONDS, ours, what="six networks")]
+    measurements = [against(PROMISED_SECONDS, ours, what="six networks")]
     if chromium is not None:
         moved = time_slider(chromium, dataset, moves)
-        measurements.append(_against(SLIDER_SECONDS, moved, what="slider"))
+        measurements.append(against(SLIDER_SECONDS, moved, what="slider"))
     return {
         "ratio": round(statistics.median(loop) / middle, 2),
         "reference": round(statistics.median(loop), 3),
@@ -159,18 +160,6 @@ def measure(dataset: str, corruption: str, repeats: int, moves: int, chromium: s
         "repeats": repeats,
         "load": [round(value, 2) for value in os.getloadavg()],
         "measurements": measurements,
-    }
-
-
-def _against(promise: float, times: list[float], *, what: str) -> dict:
-    middle = statistics.median(times)
-    return {
-        "what": what,
-        "ratio": round(promise / middle, 2),
-        "reference": promise,
-        "ours": round(middle, 3),
-        "slowest": round(max(times), 3),
-        "n": len(times),
     }
 
 

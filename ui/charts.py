@@ -49,6 +49,22 @@ def variant_label_expression(*, short: bool = False) -> str:
     return f"{json.dumps(labels)}[datum.value] || datum.value"
 
 
+def variant_legend(*, offset: int = 4) -> alt.Legend:
+    """A legend of variants above the chart, `offset` pixels from it, which fits a phone."""
+    return alt.Legend(
+        title=None,
+        orient="top",
+        columns=3,
+        columnPadding=8,
+        rowPadding=4,
+        offset=offset,
+        padding=0,
+        labelExpr=variant_label_expression(short=True),
+        labelFontSize=11,
+        symbolOpacity=1,
+    )
+
+
 def to_png(chart: alt.TopLevelMixin) -> bytes:
     """`chart` as a PNG on white, two pixels per unit."""
     import vl_convert

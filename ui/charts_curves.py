@@ -12,7 +12,7 @@ from ui.charts import (
     PADDING,
     VARIANT_LABELS,
     variant_color_scale,
-    variant_label_expression,
+    variant_legend,
     variant_shape_scale,
 )
 from ui.curves_data import Curves, readout
@@ -87,7 +87,7 @@ def _curve_layers(
         color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
         return alt.Chart(frame).encode(x=_x(), y=value, color=color, opacity=shown)
 
-    legend = _legend() if picked is not None else None
+    legend = variant_legend() if picked is not None else None
     last = curves.lines.loc[curves.lines.groupby("variant")["epoch"].idxmax()]
     shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
     layers = []
@@ -145,21 +145,6 @@ def _y(curves: Curves, log: bool, domain: tuple[float, float] | None = None) -> 
     if domain:
         options["domain"] = list(domain)
     return {"title": curves.quantity.axis_title, "scale": alt.Scale(**options)}
-
-
-def _legend() -> alt.Legend:
-    return alt.Legend(
-        title=None,
-        orient="top",
-        columns=3,
-        columnPadding=8,
-        rowPadding=4,
-        offset=4,
-        padding=0,
-        labelExpr=variant_label_expression(short=True),
-        labelFontSize=11,
-        symbolOpacity=1,
-    )
 
 
 def describe(curves: Curves) -> str:

@@ -9,7 +9,7 @@ from ui.charts import (
     PADDING,
     VARIANT_LABELS,
     variant_color_scale,
-    variant_label_expression,
+    variant_legend,
     variant_shape_scale,
 )
 
@@ -51,7 +51,7 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
     layers = list(dict.fromkeys(frame["layer"]))
     axis = alt.Axis(labelAngle=-45, labelOverlap=False, grid=False)
     x = alt.X("layer:N", sort=layers, title="Layer", axis=axis)
-    legend = _legend()
+    legend = variant_legend()
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
     base = alt.Chart(frame).encode(
         x=x,
@@ -77,21 +77,6 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
         base.mark_point(filled=True, size=55).encode(y=y, shape=shape),
     ]
     return alt.LayerChart(layer=drawn).properties(height=HEIGHT, padding=PADDING)
-
-
-def _legend() -> alt.Legend:
-    return alt.Legend(
-        title=None,
-        orient="top",
-        columns=3,
-        columnPadding=8,
-        rowPadding=4,
-        offset=4,
-        padding=0,
-        labelExpr=variant_label_expression(short=True),
-        labelFontSize=11,
-        symbolOpacity=1,
-    )
 
 
 def lines_alt(frame: pd.DataFrame, title: str) -> str:

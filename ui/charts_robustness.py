@@ -16,7 +16,7 @@ from ui.charts import (
     PADDING,
     VARIANT_LABELS,
     variant_color_scale,
-    variant_label_expression,
+    variant_legend,
     variant_shape_scale,
 )
 from ui.failures_tables import variant_color
@@ -44,13 +44,13 @@ def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> 
     base = alt.Chart(frame).encode(
         x=_x(kind),
         y=_y(),
-        color=alt.Color("variant:N", scale=variant_color_scale(), legend=_legend()),
+        color=alt.Color("variant:N", scale=variant_color_scale(), legend=variant_legend(offset=16)),
     )
     several = frame["num_seeds"].max() > 1
     interval = base.mark_area() if several else base.mark_rule(strokeWidth=2)
     opacity = 0.15 if several else 0.5
     ends = {"y": alt.Y("low_percent:Q", title=ACCURACY_TITLE), "y2": "high_percent:Q"}
-    shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=_legend())
+    shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=variant_legend(offset=16))
     layers = [
         interval.encode(**ends, opacity=_unless_singled_out(picked, opacity)),
         base.mark_line(strokeWidth=2).encode(opacity=_unless_singled_out(picked, 1.0)),
@@ -96,21 +96,6 @@ def _tooltip(kind: Corruption) -> list[alt.Tooltip]:
         alt.Tooltip("num_seeds:Q", title="Seeds"),
         alt.Tooltip("num_images:Q", title="Images"),
     ]
-
-
-def _legend() -> alt.Legend:
-    return alt.Legend(
-        title=None,
-        orient="top",
-        columns=3,
-        columnPadding=8,
-        rowPadding=4,
-        offset=16,
-        padding=0,
-        labelExpr=variant_label_expression(short=True),
-        labelFontSize=11,
-        symbolOpacity=1,
-    )
 
 
 def describe_curves(summary: pd.DataFrame, kind: Corruption, severity: float) -> str:

@@ -19,6 +19,7 @@ from playwright.sync_api import (
 
 from benchmarks import app
 from core.config import VARIANTS
+from core.training.runs import SHIPPED_DIR
 from tests.fixtures_runs import write_run
 
 PATIENCE = 60_000  # milliseconds that a busy machine may take for one thing to appear
@@ -68,6 +69,13 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(chromium: Browser, checkpoints: Path) -> Iterator[str]:
     """The address of the app. It needs `chromium` first, so that nothing starts where none is."""
     with serving("streamlit_app.py", checkpoints) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def shipped(chromium: Browser) -> Iterator[str]:
+    """The address of the app on the runs that come with NormLab, whose networks can be asked."""
+    with serving("streamlit_app.py", SHIPPED_DIR) as address:
         yield address
 
 

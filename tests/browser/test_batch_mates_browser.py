@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from core.training.runs import SHIPPED_DIR
-from tests.browser.conftest import IDLE, serving
+from tests.browser.conftest import IDLE
 
+PATH = "/batch_mates?dataset=digits&seed=1"
 LAST_PART = "Running statistics estimated anew"
-
-
-@pytest.fixture(scope="module")
-def shipped(chromium: Browser) -> Iterator[str]:
-    """The address of the page on the shipped runs."""
-    with serving("streamlit_app.py", SHIPPED_DIR) as address:
-        yield f"{address}/batch_mates?dataset=digits&seed=1"
 
 
 def wait(page: Page) -> None:
@@ -29,7 +21,7 @@ def wait(page: Page) -> None:
 
 def test_mates_by_keyboard_and_a_reload_keeps_them(shipped, tab):
     opened = tab()
-    page = opened.open(shipped)
+    page = opened.open(f"{shipped}{PATH}")
     wait(page)
     expect(page.locator(".company .shade")).to_have_count(24)
     first = page.locator(".strip button").first
@@ -51,7 +43,7 @@ def test_mates_by_keyboard_and_a_reload_keeps_them(shipped, tab):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_a_phone_scrolls_only_down(scheme, shipped, tab):
     opened = tab(width=390, height=844, color_scheme=scheme)
-    page = opened.open(f"{shipped}&flip_batch=2&mates=1,2")
+    page = opened.open(f"{shipped}{PATH}&flip_batch=2&mates=1,2")
     wait(page)
     page.get_by_role("button", name="Search", exact=True).click()
     expect(page.get_by_text("Coming instead:")).to_be_visible()

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.config import VARIANTS
 from core.training.runs import SHIPPED_DIR, read_predictions
-from tests.browser.conftest import IDLE, serving
+from tests.browser.conftest import IDLE
 
+PATH = "/explain?dataset=digits&seed=1"
 LAST_PART = "Does it persist over seeds?"
-
-
-@pytest.fixture(scope="module")
-def shipped(chromium: Browser) -> Iterator[str]:
-    """The address of the app on the shipped runs, whose networks can be explained."""
-    with serving("streamlit_app.py", SHIPPED_DIR) as address:
-        yield f"{address}/explain?dataset=digits&seed=1"
 
 
 def failing(key: str) -> int:
@@ -54,7 +47,7 @@ def check_maps(page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_failure_of_each_variant(scheme, shipped, tab):
     opened = tab(color_scheme=scheme)
-    page = opened.open(f"{shipped}&index={failing('gn')}")
+    page = opened.open(f"{shipped}{PATH}&index={failing('gn')}")
     for key in VARIANTS:
         index, label = failing(key), VARIANTS[key].label
         page.get_by_role("radio", name=label, exact=True).click()
@@ -69,7 +62,7 @@ def test_a_failure_of_each_variant(scheme, shipped, tab):
 
 def test_the_keyboard_chooses_an_image_and_a_reload_keeps_the_view(shipped, tab):
     opened = tab()
-    page = opened.open(f"{shipped}&method=saliency")
+    page = opened.open(f"{shipped}{PATH}&method=saliency")
     wait(page)
     other = page.locator(".strip button:not([aria-current])").first
     index = other.get_attribute("data-pick")
@@ -91,7 +84,7 @@ def test_the_keyboard_chooses_an_image_and_a_reload_keeps_the_view(shipped, tab)
 
 def test_the_failures_page_leads_here(shipped, tab):
     opened = tab()
-    page = opened.open(shipped.replace("/explain", "/failures"))
+    page = opened.open(f"{shipped}{PATH.replace('explain', 'failures')}")
     tile = page.locator(".tiles button").nth(1)
     index = tile.get_attribute("data-pick")
     tile.click()
@@ -108,7 +101,7 @@ def test_the_failures_page_leads_here(shipped, tab):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_a_phone_scrolls_only_down(scheme, shipped, tab):
     opened = tab(width=390, height=844, color_scheme=scheme)
-    page = opened.open(f"{shipped}&method=deep_lift&index={failing('gn')}")
+    page = opened.open(f"{shipped}{PATH}&method=deep_lift&index={failing('gn')}")
     wait(page)
     page.get_by_role("button", name="Test this map").click()
     expect(page.get_by_text("Dashed: the limit.")).to_be_visible()

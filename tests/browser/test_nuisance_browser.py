@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.config import VARIANTS
-from core.training.runs import SHIPPED_DIR
-from tests.browser.conftest import IDLE, serving
+from tests.browser.conftest import IDLE
 
 BATCH = [key for key, variant in VARIANTS.items() if variant.norm == "batch"]
-
-
-@pytest.fixture(scope="module")
-def shipped(chromium: Browser) -> Iterator[str]:
-    """The address of the app on the shipped runs, whose networks can be asked."""
-    with serving("streamlit_app.py", SHIPPED_DIR) as address:
-        yield address
 
 
 def opened_lab(tab, address: str, query: str = "", **options):

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from core.training.runs import SHIPPED_DIR
-from tests.browser.conftest import IDLE, serving
-
-
-@pytest.fixture(scope="module")
-def shipped(chromium: Browser) -> Iterator[str]:
-    """The address of the app on the shipped runs, whose figures are stored beside them."""
-    with serving("streamlit_app.py", SHIPPED_DIR) as address:
-        yield address
+from tests.browser.conftest import IDLE
 
 
 def check_phone_and_axe(page: Page) -> None:
