@@ -21,8 +21,7 @@ GROUPS = {
 
 MNIST_C = {key: kind for key, kind in CORRUPTIONS.items() if kind.family == "mnist_c"}
 NONE = "none"
-CURVE = address.one_of("nuisance", list(CORRUPTIONS), "contrast_grey")
-"""Whose curve is shown: that of what was moved last, or any that is chosen."""
+FIRST_CURVE = "contrast_grey"
 
 FROM_MNIST_C = address.one_of("mnist_c", [NONE, *MNIST_C])
 SEVERITIES = {
@@ -79,7 +78,7 @@ def take(move: Move) -> None:
         if found is not None:
             state.put(SEVERITIES[key].key, found)
     if move.name in CORRUPTIONS:
-        state.put(CURVE.key, move.name)
+        state.put(curve({}).key, move.name)
     state.put(MOVING, not move.settled)
 
 
@@ -148,7 +147,7 @@ def _show_published() -> None:
     chosen = state.value(FROM_MNIST_C.key)
     if chosen != NONE:
         state.put(SEVERITIES[chosen].key, SEVERITIES[chosen].default)
-        state.put(CURVE.key, chosen)
+        state.put(curve({}).key, chosen)
 
 
 def reset() -> None:
@@ -159,15 +158,21 @@ def reset() -> None:
         state.put(choice.key, f"{kind.neutral:.6g}" if key not in MNIST_C else choice.default)
 
 
-def choose_curve() -> str:
-    """Whose curve is shown."""
+def curve(severities: Mapping[str, float]) -> Choice:
+    """Whose curve is shown: at first that of a change in `severities`, later what moved last."""
+    return address.one_of("nuisance", list(CORRUPTIONS), next(iter(severities), FIRST_CURVE))
+
+
+def choose_curve(severities: Mapping[str, float]) -> str:
+    """The corruption whose curve is shown."""
+    choice = curve(severities)
     chosen = st.selectbox(
         "Corruption",
         list(CORRUPTIONS),
         width=260,
         format_func=lambda key: CORRUPTIONS[key].label,
         help="The one moved last, or any other.",
-        **CURVE.widget(),
+        **choice.widget(),
     )
-    CURVE.settle(chosen, what="the corruption", shown=CORRUPTIONS[chosen].label)
+    choice.settle(chosen, what="the corruption", shown=CORRUPTIONS[chosen].label)
     return chosen

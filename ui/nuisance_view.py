@@ -124,5 +124,5 @@ def document(found: Answers, settings: Settings) -> dict:
 def _curve(selection: Selection, settings: Settings) -> None:
     """Accuracy of the six over all test images against the severity of one corruption."""
     st.subheader("Accuracy over the test set", anchor=False)
-    key = nuisance_settings.choose_curve()
+    key = nuisance_settings.choose_curve(settings.now)
     robustness_view.curves(selection, key, settings.severity(key))

@@ -196,3 +196,9 @@ def test_overview_keeps_what_is_stored_where_weights_cannot_be_used(fake_checkpo
     app = opened("overview", contrast_grey="0.5")
     assert "No answers: " in texts(app.warning)
     assert len(rows(app, "greeting-answers")) == 6
+
+
+def test_a_link_with_a_change_shows_its_curve_unless_it_names_another():
+    assert opened(brightness="0.5").selectbox(key="chosen-nuisance").value == "brightness"
+    named = opened(brightness="0.5", nuisance="blur")
+    assert named.selectbox(key="chosen-nuisance").value == "blur"

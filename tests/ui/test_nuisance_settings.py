@@ -102,7 +102,7 @@ def test_a_move_is_shown_at_once_and_written_when_it_rests():
     app = moved(app, "blur", {"blur": 2})
     assert now(app) == {"now": {"blur": 2.0}, "at_rest": {"blur": 2.0}}
     assert asked(app) == {"blur": "2"}
-    assert app.session_state[nuisance_settings.CURVE.key] == "blur"
+    assert app.session_state[nuisance_settings.curve({}).key] == "blur"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_chosen_corruption_of_mnist_c_starts_as_it_was_published():
     app.selectbox[0].set_value("mnist_c_scale").run()
     assert now(app)["now"] == {"mnist_c_scale": 3.0}
     assert asked(app)["mnist_c"] == "mnist_c_scale"
-    assert app.session_state[nuisance_settings.CURVE.key] == "mnist_c_scale"
+    assert app.session_state[nuisance_settings.curve({}).key] == "mnist_c_scale"
 
 
 def test_reset_takes_everything_back():
