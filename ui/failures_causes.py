@@ -20,6 +20,8 @@ from ui.failures_view import View, label
 from ui.picker import pick
 
 SURVEY_SECONDS = 3.0
+_norm_forest = st.cache_resource(show_spinner=False, max_entries=16)(charts.norm_forest)
+_variant_forest = st.cache_resource(show_spinner=False, max_entries=16)(charts.variant_forest)
 CAUSES = (
     "Logistic regression of failing on all six properties at once, with slopes for each variant; "
     "images are compared with their own class. Lines: intervals that hold jointly at 95 % for all "
@@ -79,14 +81,14 @@ def _causes(view: View, found: FailureCauses) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("What sets a normalization apart", anchor=False)
-        chart = charts.norm_forest(found.causes)
+        chart = _norm_forest(found.causes)
         st.altair_chart(
             chart, key="causes", alt=charts.describe_effects(found.causes, "Interactions")
         )
         download_row(chart, found.causes, f"causes-{view.info.key}")
     with right:
         st.subheader("Each variant", anchor=False)
-        chart = charts.variant_forest(found.slopes)
+        chart = _variant_forest(found.slopes)
         st.altair_chart(chart, key="slopes", alt=charts.describe_effects(found.slopes, "Slopes"))
         download_row(chart, found.slopes, f"slopes-{view.info.key}")
     a, b, r = found.correlated
@@ -104,7 +106,7 @@ def _causes(view: View, found: FailureCauses) -> None:
 
 def _differences(view: View, found: FailureCauses) -> None:
     with st.expander("How failing images differ, one property at a time"):
-        chart = charts.variant_forest(found.differences, charts.DIFFERENCE)
+        chart = _variant_forest(found.differences, charts.DIFFERENCE)
         words = charts.describe_effects(found.differences, "Differences")
         st.altair_chart(chart, key="differences", alt=words)
         st.caption(

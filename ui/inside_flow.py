@@ -34,6 +34,9 @@ EXPLANATION = (
     "{cosine:.1g}. The head has no normalization and no such rate."
 )
 
+_flow_chart = st.cache_resource(show_spinner=False, max_entries=32)(charts.flow_chart)
+"""Charts cost more time than all else on the page."""
+
 
 @st.fragment
 def show(view: View) -> None:
@@ -51,7 +54,7 @@ def show(view: View) -> None:
         for measure, (title, _) in charts.MEASURES.items():
             with st.container():
                 st.subheader(title, anchor=False)
-                chart, part = charts.flow_chart(table, measure), table[table["measure"] == measure]
+                chart, part = _flow_chart(table, measure), table[table["measure"] == measure]
                 key = f"flow-{measure}"
                 st.altair_chart(chart, key=key, alt=charts.lines_alt(part, title))
                 name = f"{measure.replace('_', '-')}-{when}-{view.info.key}"
