@@ -51,7 +51,8 @@ LAUNCH_ARGUMENTS = (
 DRAWN = """title => {
   const app = document.querySelector('[data-testid="stApp"]');
   const heading = document.querySelector('h1');
-  const drawn = '[data-testid=stMain] :is(svg.marks, canvas, table, [data-testid^=stBidiComponent])';
+  const parts = 'svg.marks, canvas, table, [data-testid^=stBidiComponent]';
+  const drawn = `[data-testid=stMain] :is(${parts})`;
   return app?.dataset.testScriptState === 'notRunning'
     && heading?.innerText === title && document.querySelector(drawn) !== null;
 }"""
