@@ -107,6 +107,8 @@ def test_overview_leads_here_with_the_contrast_that_was_set(shipped, tab):
     page = opened.open(f"{shipped}/overview?dataset=digits&seed=1")
     slider = page.locator("#contrast_grey")
     slider.focus()
+    page.wait_for_timeout(1000)  # coming near loads the networks
+    page.wait_for_selector(IDLE)
     page.keyboard.press("Home")
     expect(page.locator(".lab tbody tr.wrong")).to_have_count(len(BATCH))
     expect(page).to_have_url(re.compile("contrast_grey=0.1"))
