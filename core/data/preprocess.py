@@ -34,13 +34,21 @@ STEP_SIZE = 256
 class Preprocessed:
     """`image` (28, 28) uint8, light ink on black (0), as the data sets hold them.
 
-    `notices` say in sentences what a user should know of the way there; `steps` shows it, name →
-    (H, W) uint8 in order, from the picture in grey levels on.
+    `notices` say in sentences what a user should know of the way there. `steps` shows it: name →
+    (H, W) uint8 of at most 256 pixels a side, in the order of `STEPS`; a step that was not taken
+    is left out. `box` is the digit's place (top, left, bottom, right) in pixels of `steps["grey"]`,
+    bottom and right excluded; None where nothing was cropped.
     """
 
     image: np.ndarray
     notices: tuple[str, ...]
     steps: Mapping[str, np.ndarray]
+    box: tuple[int, int, int, int] | None = None
+
+
+STEPS = ("grey", "evened", "ink", "cropped", "centred")
+"""The picture as it came; uneven light evened out; light ink on black without specks; one digit
+of it; the same on 28×28 with its centre of mass in the centre."""
 
 
 def read_image(source: Path | bytes, *, polarity: str = "auto") -> Preprocessed:
@@ -70,6 +78,19 @@ def preprocess(picture: Picture, *, polarity: str = "auto") -> Preprocessed:
         steps["cropped"] = cropped = crop_to_ink(levels)
         image = center(scale(cropped))
     return Preprocessed(image, notices, {name: _reduce(step) for name, step in steps.items()})
+
+
+def find_digits(picture: Picture, *, polarity: str = "auto") -> tuple[Preprocessed, ...]:
+    """All digits in `picture` in reading order; one, unchanged, for a picture of 28×28.
+
+    Raises `ImageError` where none is found.
+    """
+    return (preprocess(picture, polarity=polarity),)
+
+
+def use_as_is(picture: Picture, *, polarity: str = "light_on_dark") -> Preprocessed:
+    """`picture` with nothing cropped or centred, brought to 28×28 if it has another size."""
+    raise NotImplementedError
 
 
 def find_polarity(levels: np.ndarray) -> str:
