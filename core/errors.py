@@ -21,6 +21,10 @@ class RunError(NormLabError):
     """A run folder cannot be read, written or locked; the message names it."""
 
 
+class LabelError(NormLabError):
+    """A table of labels cannot be used; the message names the row or the column."""
+
+
 class ImageError(NormLabError):
     """A picture was refused: the message is for people, `code` names the reason for programs."""
 

@@ -50,9 +50,9 @@ def predict(
     inputs = normalize(torch.tensor(images), info.mean, info.std)
     found = {key: np.empty((len(images), NUM_CLASSES), np.float32) for key in networks}
     with torch.inference_mode():
-        for index, one in enumerate(inputs.split(1)):
+        for index in range(len(images)):
             for key, network in networks.items():
-                found[key][index] = network(one)[0].numpy()
+                found[key][index] = network(inputs[index : index + 1])[0].numpy()
     return found
 
 
@@ -133,10 +133,9 @@ def agreement(frame: pd.DataFrame) -> Agreement:
     """From the rows of one image in `answers_frame`; `ValueError` for several or none."""
     if frame["image"].nunique() != 1:
         raise ValueError("Give the rows of one image.")
-    said = {
-        int(str(predicted)): tuple(rows["variant"])
-        for predicted, rows in frame.groupby("predicted")
-    }
+    said: dict[int, tuple[str, ...]] = {}
+    for predicted, key in zip(frame["predicted"], frame["variant"], strict=True):
+        said[predicted] = (*said.get(predicted, ()), key)
     return Agreement(dict(sorted(said.items(), key=lambda item: (-len(item[1]), item[0]))))
 
 
