@@ -37,8 +37,7 @@ class Choice:
         It is when the page is opened, and after back and forward. In between the address only
         follows: a click can still carry the one from before the last choice.
         """
-        asked, chosen, visit = state.requested(self.name), state.value(self.key), state.visit()
-        is_new = state.value(self._visit) != visit or state.is_history_navigation()
+        asked, chosen, is_new = state.requested(self.name), state.value(self.key), self.is_new
         if asked is not None and is_new:
             found = self.parse(asked)
             state.put(self._refused, (asked, self.default) if found is None else None)
@@ -47,7 +46,7 @@ class Choice:
             state.put(self.key, self.default)
         elif is_new:  # another page's widget of this key does not hand its value over by itself
             state.put(self.key, chosen)
-        state.put(self._visit, visit)
+        state.put(self._visit, state.visit())
         return {"key": self.key, "persist_state": "session"}
 
     def settle(self, chosen: Any, *, what: str, shown: str) -> None:
@@ -56,15 +55,29 @@ class Choice:
         As long as the default stands for something that does not exist, says so: `what` was asked
         for ("method") and what is `shown` instead.
         """
-        asked = state.requested(self.name)
-        if str(chosen) != (str(self.default) if asked is None else asked):
-            st.query_params[self.name] = str(chosen)
-        asked, instead = state.value(self._refused) or (None, None)
-        if asked is not None and instead == chosen:
+        self.follow(chosen)
+        asked = self.refused(chosen)
+        if asked is not None:
             st.warning(
                 f"The address asks for {what} {asked[:40]}, which does not exist. This is {shown}.",
                 icon=":material/link_off:",
             )
+
+    def follow(self, chosen: Any) -> None:
+        """Writes what was chosen into the address and says nothing."""
+        asked = state.requested(self.name)
+        if str(chosen) != (str(self.default) if asked is None else asked):
+            st.query_params[self.name] = str(chosen)
+
+    def refused(self, chosen: Any) -> str | None:
+        """What the address asked for in vain, as long as the default is `chosen` in its place."""
+        asked, instead = state.value(self._refused) or (None, None)
+        return asked if instead == chosen else None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether `widget` is about to read the address: see there."""
+        return state.value(self._visit) != state.visit() or state.is_history_navigation()
 
     @property
     def _visit(self) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import altair as alt
 import pandas as pd
 
 from ui.charts import PADDING, variant_color_scale, variant_label_expression
 from ui.failures_tables import RIGHT, WRONG
-from ui.images import format_percent
+from ui.images import format_percent, mark
 
 ROW_HEIGHT = 30
 FRAME_HEIGHT = 44
@@ -35,13 +36,14 @@ def margin_chart(frame: pd.DataFrame) -> alt.LayerChart:
     """Margins of the variants on one scale, with what each says in words and percent.
 
     `frame` is `ui.explain_data.verdicts`. A wrong variant's bar leaves the zero line to the left,
-    is orange and carries a cross, so three cues say it.
+    is orange and carries a cross, so three cues say it. Where the truth is not known, the bars have
+    the variants' colours.
     """
     low, high = min(0.0, frame["margin"].min()), max(0.0, frame["margin"].max())
     span = (high - low) or 1.0
     words = frame.assign(
         words=[
-            f"{'✓' if right else '✗'} {name}, {format_percent(share)}"
+            f"{mark(name, right)}, {format_percent(share)}"
             for right, name, share in zip(
                 frame["right"], frame["predicted"], frame["probability"], strict=True
             )
@@ -54,19 +56,19 @@ def margin_chart(frame: pd.DataFrame) -> alt.LayerChart:
     y = alt.Y("variant:N", sort=list(frame["variant"]), title=None, axis=axis)
     scale = alt.Scale(domain=domain, nice=False)
     x = alt.X("margin:Q", title=MARGIN_TITLE, scale=scale, axis=alt.Axis(tickCount=6, grid=False))
-    color = alt.Color(
-        "verdict:N", scale=alt.Scale(domain=["right", "wrong"], range=[RIGHT, WRONG]), legend=None
-    )
-    base = alt.Chart(words).encode(
-        y=y,
-        tooltip=[
-            alt.Tooltip("label:N", title="Variant"),
-            alt.Tooltip("predicted:N", title="Says"),
-            alt.Tooltip("probability:Q", title="with probability", format=".2%"),
-            alt.Tooltip("true_probability:Q", title="True label's probability", format=".2%"),
-            alt.Tooltip("margin:Q", title="Margin in logits", format="+.3f"),
-        ],
-    )
+    tooltip = [
+        alt.Tooltip("label:N", title="Variant"),
+        alt.Tooltip("predicted:N", title="Says"),
+        alt.Tooltip("probability:Q", title="with probability", format=".2%"),
+        alt.Tooltip("margin:Q", title="Margin in logits", format="+.3f"),
+    ]
+    color = alt.Color("variant:N", scale=variant_color_scale(), legend=None)
+    if frame["right"].notna().all():
+        share = alt.Tooltip("true_probability:Q", title="True label's probability", format=".2%")
+        tooltip.insert(3, share)
+        colors = alt.Scale(domain=["right", "wrong"], range=[RIGHT, WRONG])
+        color = alt.Color("verdict:N", scale=colors, legend=None)
+    base = alt.Chart(words).encode(y=y, tooltip=tooltip)
     bars = base.mark_bar(cornerRadius=2, height=14).encode(x=x, x2=alt.datum(0), color=color)
     texts = base.mark_text(align="left", dx=8, fontSize=13, fontWeight="bold", color=INK)
     layers = [bars, _zero(), texts.encode(x=alt.X("at:Q", scale=scale), text="words:N")]
@@ -78,10 +80,16 @@ def margin_chart(frame: pd.DataFrame) -> alt.LayerChart:
 def margin_alt(frame: pd.DataFrame) -> str:
     """The chart in words."""
     parts = [
-        f"{row['label']} {'right' if row['right'] else 'wrong'}, {signed(row['margin'])}"
+        f"{row['label']} {_verdict(row)}, {signed(row['margin'])}"
         for row in frame.to_dict("records")
     ]
     return f"{MARGIN_TITLE}. {'; '.join(parts)}."
+
+
+def _verdict(row: Mapping) -> str:
+    if row["right"] is None:
+        return f"says {row['predicted']}"
+    return "right" if row["right"] else "wrong"
 
 
 BANDS = {

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
 
-from ui import address, failures_tables, resources, state
-from ui.explain_data import Subject, around, failing_images, make_subject
+from core.errors import NormLabError
+from core.training.runs import Run
+from ui import address, explain_resources, failures_tables, own_images, resources, state
+from ui.explain_data import Subject, around, failing_images, make_subject, own_subject
 from ui.explain_pictures import strip
 from ui.failures_view import View, label
+from ui.own_images import OwnImage
 from ui.picker import pick
 
 VARIANT, INDEX, CLASS, POOL, SEED = "variant", "index", "class", "pictures", "explained_seed"
-FAILURES, ALL = "failures", "all"
-POOL_LABELS = {FAILURES: "Failures", ALL: "All test images"}
+FAILURES, ALL, OWN = "failures", "all", "own"
+POOL_LABELS = {FAILURES: "Failures", ALL: "All test images", OWN: "Own image"}
+GONE = (
+    "The image you brought is no longer here: it was never stored. Bring it again on Predict. "
+    "This is {shown}."
+)
 FIRST, ANY = "first", "any"
 
 
@@ -32,15 +42,42 @@ def choose(view: View, *, pictures: str = FAILURES, purpose: str = "explain it")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         variant = _choose_variant(view)
         seed = _choose_seed(view, variant)
+    failing = _failing(view, variant, seed)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        pool = _choose_pool(view, variant, seed, pictures)
-        index = _choose_index(view, pool)
+        kind = _choose_kind(failing, pictures)
+        own = own_images.chosen() if kind == OWN else None
+        if own is None:
+            pool = _choose_class(view, variant, failing if kind == FAILURES else None)
+            index = _choose_index(view, pool)
+    if own is not None:
+        return _own_subject(view, own, variant, seed or min(view.failures[variant]))
     _show_strip(view, variant, pool, index, purpose)
-    seed = seed or _first_failing(view, variant, index)
-    runs = {key: run for key, group in view.runs.items() for run in group if run.seed == seed}
+    runs = _runs(view, seed or _first_failing(view, variant, index))
     predictions = {key: resources.predictions(run) for key, run in runs.items()}
     image = None if view.images is None else view.images[index]
     return make_subject(view.info, index, variant, runs, predictions, image)
+
+
+def _runs(view: View, seed: int) -> dict[str, Run]:
+    return {key: run for key, group in view.runs.items() for run in group if run.seed == seed}
+
+
+def _own_subject(view: View, own: OwnImage, variant: str, seed: int) -> Subject:
+    """The user's image as the networks of that seed see it; without them the page ends here."""
+    runs = _runs(view, seed)
+    _link("Another image, or its label")
+    try:
+        with st.spinner("Asking the networks…"):
+            logits = explain_resources.logits(runs, own.image, view.info)
+    except NormLabError as error:
+        st.warning(f"No answers: {error}", icon=":material/warning:")
+        st.stop()
+    return own_subject(view.info, own.image, own.true, variant, runs, logits)
+
+
+def _link(words: str) -> None:
+    with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
+        st.page_link("pages/predict.py", label=words, icon=":material/draw:")
 
 
 def _choose_variant(view: View) -> str:
@@ -70,7 +107,8 @@ def _choose_seed(view: View, key: str) -> int | None:
         width=170,
         format_func=lambda seed: "first that fails" if seed == FIRST else seed,
         help="One network of each variant is explained, all of the same seed. “First that fails” "
-        "is the first seed with which the chosen variant gets the image wrong.",
+        "is the first seed with which the chosen variant gets the image wrong; of your own image "
+        "it is the variant's first.",
         **choice.widget(),
     )
     choice.settle(chosen, what="seed", shown="the first seed that fails")
@@ -84,16 +122,22 @@ def _first_failing(view: View, key: str, index: int) -> int:
     return min(failing or frames)
 
 
-def _choose_pool(view: View, key: str, seed: int | None, pictures: str) -> pd.DataFrame:
-    """The images that are offered: `index, target`, and of failures what they are taken for.
+def _failing(view: View, key: str, seed: int | None) -> pd.DataFrame:
+    """The images on which the variant fails: `index, target`, and what they are taken for."""
+    return failing_images({s: f for s, f in view.failures[key].items() if seed in (None, s)})
 
-    Where there are no failures, all test images are offered.
+
+def _choose_kind(failing: pd.DataFrame, pictures: str) -> str:
+    """Which images are offered: failures if there are any, all, or the user's own if there is one.
+
+    A link to a test image leaves the user's own, which the session would keep.
     """
-    names = view.info.class_names
-    frames = {s: f for s, f in view.failures[key].items() if seed in (None, s)}
-    pool = failing_images(frames)
-    options = [FAILURES, ALL] if len(pool) else [ALL]
-    kinds = address.one_of(POOL, options, pictures if len(pool) else ALL)
+    options = [FAILURES, ALL] if len(failing) else [ALL]
+    options += [OWN] if own_images.chosen() else []
+    kinds = address.one_of(POOL, options, pictures if len(failing) else ALL)
+    to_test_image = state.requested(INDEX) is not None and state.requested(POOL) is None
+    if kinds.is_new and to_test_image and state.value(kinds.key) == OWN:
+        state.put(kinds.key, None)
     kind = st.segmented_control(
         "Pictures",
         options,
@@ -101,11 +145,23 @@ def _choose_pool(view: View, key: str, seed: int | None, pictures: str) -> pd.Da
         format_func=POOL_LABELS.__getitem__,
         **kinds.widget(),
     )
-    kinds.settle(kind, what="pictures", shown=POOL_LABELS[kind].lower())
+    shown = POOL_LABELS[kind].lower()
+    if kinds.refused(kind) == OWN:
+        kinds.follow(kind)
+        st.info(GONE.format(shown=shown), icon=":material/no_photography:")
+        _link("Predict")
+    else:
+        kinds.settle(kind, what="pictures", shown=shown)
+    return kind
+
+
+def _choose_class(view: View, key: str, pool: pd.DataFrame | None) -> pd.DataFrame:
+    """Those of `pool`, by default of all test images, that have the chosen label."""
+    names = view.info.class_names
     classes = address.one_of(CLASS, [ANY, *names])
     chosen = st.selectbox("True label", [ANY, *names], width=120, **classes.widget())
     classes.settle(chosen, what="class", shown="any class")
-    if kind == ALL:
+    if pool is None:
         targets = resources.predictions(view.runs[key][0]).targets
         pool = pd.DataFrame({"index": np.arange(len(targets)), "target": targets})
     return pool if chosen == ANY else pool[pool["target"] == names.index(chosen)]

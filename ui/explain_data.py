@@ -1,7 +1,8 @@
-"""What the variants say of one test image, as frames and sentences; no streamlit, no torch."""
+"""What the variants say of one image, as frames and sentences; no streamlit, no torch."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.metrics import softmax
+from core.analysis.predict import agreement, agreement_sentence, answers_frame
 from core.data.datasets import DatasetInfo
 from core.training.runs import Predictions, Run
 from ui.charts import VARIANT_LABELS
@@ -22,14 +24,15 @@ STRIP_SIZE = 60
 class Subject:
     """The image that is explained, and the networks that explain themselves.
 
-    `runs` maps each variant to its run of `seed`; `logits` to what that run says of the image,
-    (10,) float32, and `predicted` to the class it decided on, which has the largest. `image` (28,
-    28) uint8, or None where the pictures are not on this machine.
+    `index` is None for a user's own image, `target` where its true class is not known. `runs` maps
+    each variant to its run of `seed`; `logits` to what that run says of the image, (10,) float32,
+    and `predicted` to the class it decided on, which has the largest. `image` (28, 28) uint8, or
+    None where the pictures are not on this machine.
     """
 
     info: DatasetInfo
-    index: int
-    target: int
+    index: int | None
+    target: int | None
     seed: int
     variant: str
     runs: Mapping[str, Run]
@@ -38,14 +41,44 @@ class Subject:
     image: np.ndarray | None
 
     @property
-    def name(self) -> str:
-        """The true class in words."""
-        return self.info.class_names[self.target]
+    def name(self) -> str | None:
+        """The true class in words, None where it is not known."""
+        return None if self.target is None else self.info.class_names[self.target]
+
+    @property
+    def title(self) -> str:
+        """The image in words: "Test image 17", "Your image"."""
+        return "Your image" if self.index is None else f"Test image {self.index}"
+
+    @property
+    def heading(self) -> str:
+        """The image with its label, as a heading says it."""
+        label = "has no known label" if self.name is None else f"is labelled {self.name}"
+        return f"{self.title} {label}"
+
+    @property
+    def said(self) -> str:
+        """The image within a sentence: "test image 17, a 4", "your image"."""
+        title = self.title[0].lower() + self.title[1:]
+        return title if self.name is None else f"{title}, {with_article(self.name)}"
+
+    @property
+    def identity(self) -> tuple[str, int | None, int | None, str]:
+        """What results are kept under: data set, index, true class and SHA-256 of the pixels.
+
+        Two users' images meet in it only if all of these agree, and then so do the results.
+        """
+        return self.info.key, self.index, self.target, self._digest
 
     @property
     def file_stem(self) -> str:
         """How files made from this view are called."""
-        return f"{self.info.key}-{self.index}-seed-{self.seed}"
+        place = f"own-{self._digest[:8]}" if self.index is None else self.index
+        return f"{self.info.key}-{place}-seed-{self.seed}"
+
+    @property
+    def _digest(self) -> str:
+        return "" if self.image is None else hashlib.sha256(self.image.tobytes()).hexdigest()
 
 
 def make_subject(
@@ -70,6 +103,19 @@ def make_subject(
     )
 
 
+def own_subject(
+    info: DatasetInfo,
+    image: np.ndarray,
+    target: int | None,
+    variant: str,
+    runs: Mapping[str, Run],
+    logits: Mapping[str, np.ndarray],
+) -> Subject:
+    """A user's image (28, 28) uint8 of which the `runs` of one seed say `logits` (10,)."""
+    predicted = {key: int(found.argmax()) for key, found in logits.items()}
+    return Subject(info, None, target, runs[variant].seed, variant, runs, logits, predicted, image)
+
+
 def _decided(found: Predictions, index: int) -> np.ndarray:
     """The logits (10,) of one image, ties of their half precision broken as the network decided."""
     logits, predicted = found.logits[index].copy(), found.predicted[index]
@@ -83,36 +129,41 @@ def verdicts(subject: Subject) -> pd.DataFrame:
     predicted class), `true_probability, margin`.
 
     The margin is the logit of the true class less the largest other one, below 0 exactly where the
-    variant is wrong.
+    variant is wrong. Where the truth is not known, it is that of the predicted class, and `right`
+    and `true_probability` are None.
     """
     names, target = subject.info.class_names, subject.target
     rows = []
     for key, logits in subject.logits.items():
         shares, predicted = softmax(logits), subject.predicted[key]
+        of = predicted if target is None else target
         rows.append(
             {
                 "variant": key,
                 "label": VARIANT_LABELS.get(key, key),
                 "predicted": names[predicted],
-                "right": predicted == target,
+                "right": None if target is None else predicted == target,
                 "probability": float(shares[predicted]),
-                "true_probability": float(shares[target]),
-                "margin": float(logits[target]) - float(np.delete(logits, target).max()),
+                "true_probability": None if target is None else float(shares[target]),
+                "margin": float(logits[of]) - float(np.delete(logits, of).max()),
             }
         )
     return pd.DataFrame(rows)
 
 
 def class_probabilities(subject: Subject) -> pd.DataFrame:
-    """One row per variant and class: `variant, class, logit, probability, is_target`."""
-    names = subject.info.class_names
+    """One row per variant and class: `variant, class, logit, probability, is_target`.
+
+    `is_target` is None where the true class is not known.
+    """
+    names, target = subject.info.class_names, subject.target
     return pd.DataFrame(
         {
             "variant": key,
             "class": name,
             "logit": float(logit),
             "probability": float(share),
-            "is_target": number == subject.target,
+            "is_target": None if target is None else number == target,
         }
         for key, logits in subject.logits.items()
         for number, (name, logit, share) in enumerate(
@@ -122,15 +173,16 @@ def class_probabilities(subject: Subject) -> pd.DataFrame:
 
 
 def verdict_sentence(subject: Subject) -> str:
-    """Who is wrong, and what they take the image for, in one line of Markdown."""
+    """Who is wrong, and what they take the image for, in one line of Markdown.
+
+    Where the truth is not known: whether they agree, and what they take it for.
+    """
+    if subject.target is None:
+        return _opinions(subject)
     frame = verdicts(subject)
     wrong = frame[~frame["right"]]
     if wrong.empty:
-        least = frame.sort_values("margin").iloc[0]
-        return (
-            f"**All {len(frame)} variants are right.** The least certain is {least['label']}, "
-            f"with {format_percent(least['probability'])}."
-        )
+        return f"**All {len(frame)} variants are right.** {_least_certain(frame)}"
     if len(wrong) == len(frame) and wrong["predicted"].nunique() == 1:
         return f"**All {len(frame)} variants take it for {with_article(wrong['predicted'][0])}.**"
     how_many = "All" if len(wrong) == len(frame) else f"{len(wrong)} of"
@@ -140,6 +192,17 @@ def verdict_sentence(subject: Subject) -> str:
     )
     verb = "is" if len(wrong) == 1 else "are"
     return f"**{how_many} {len(frame)} variants {verb} wrong.** It is taken {taken}."
+
+
+def _opinions(subject: Subject) -> str:
+    names = subject.info.class_names
+    found = agreement(answers_frame({k: one[None] for k, one in subject.logits.items()}, names))
+    return f"**{agreement_sentence(found, names)}** {_least_certain(verdicts(subject))}"
+
+
+def _least_certain(frame: pd.DataFrame) -> str:
+    least = frame.sort_values("margin").iloc[0]
+    return f"The least certain is {least['label']}, with {format_percent(least['probability'])}."
 
 
 def failing_images(failures: Mapping[int, pd.DataFrame]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from ui.charts import VARIANT_LABELS
 from ui.downloads import csv_file, download_files, json_file
 from ui.explain_data import Subject, verdicts
 from ui.explain_settings import Settings
-from ui.images import format_percent
+from ui.images import format_percent, mark
 from ui.map_figure import Tile
 from ui.picker import pick
 
@@ -74,7 +74,7 @@ def _draw(subject: Subject, settings: Settings, found: Maps) -> None:
                 "different outputs: what speaks for one class in one map may be against it in "
                 "another. Under “Explained output” one contrast can be set for all."
             )
-    title = f"{_title(settings)}: test image {subject.index} of {subject.info.label}"
+    title = f"{_title(settings)}: {subject.said} ({subject.info.label} networks)"
     svg = partial(map_figure.figure_svg, title, tiles, subject.image, [_scale_words(common)])
     files = {
         "CSV": csv_file(maps_frame(found)),
@@ -150,15 +150,13 @@ def _tile(
         where = map_figure.describe_map(drawn, subject.image)
     return Tile(
         title=method.label if by_method else label,
-        verdict=f"{'✓' if said['right'] else '✗'} {said['predicted']}, "
-        f"{format_percent(said['probability'])}",
+        verdict=f"{mark(said['predicted'], said['right'])}, {format_percent(said['probability'])}",
         attributions=drawn,
         limit=limit,
         reason=one.reason,
         facts=tuple(facts),
         warning=one.warning,
-        said=f"{method.label} of {label} for test image {subject.index}: {where}. "
-        + "; ".join(facts),
+        said=f"{method.label} of {label} for {subject.said}: {where}. " + "; ".join(facts),
     )
 
 

@@ -67,16 +67,16 @@ def _downloads(subject: Subject, found: list[Change], sentences: list[str]) -> N
 def changes(subject: Subject) -> list[Change]:
     """D3 of the image under every variant's run; shared, so never changed."""
     digests = tuple((key, run.digest) for key, run in subject.runs.items())
-    return _changes(digests, subject.info.key, subject.index, subject)
+    return _changes(digests, subject.identity, subject)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _changes(digests: tuple, dataset: str, index: int, _subject: Subject) -> list[Change]:
+def _changes(digests: tuple, about: tuple, _subject: Subject) -> list[Change]:
     from core.analysis.counterfactual import ChangedImage, Pool, find_changes
 
     assert _subject.image is not None
     networks = {key: explain_resources.network(run) for key, run in _subject.runs.items()}
     predictions = {key: resources.predictions(run) for key, run in _subject.runs.items()}
-    image = ChangedImage(_subject.image, _subject.target, _subject.info, index)
-    pool = Pool(resources.test_images(dataset), predictions)
+    image = ChangedImage(_subject.image, _subject.target, _subject.info, _subject.index)
+    pool = Pool(resources.test_images(_subject.info.key), predictions)
     return find_changes(networks, image, pool)

@@ -1,6 +1,6 @@
 """Networks, maps, diagnoses and trust figures of the Explain page: computed once, then shared.
 
-Everything is keyed by the digests of the runs, the data set, the image and the settings. What these
+Everything is keyed by the digests of the runs, `Subject.identity` and the settings. What these
 functions return is shared between sessions and threads: read it, never change it. Torch is imported
 only inside the functions.
 """
@@ -17,8 +17,9 @@ import streamlit as st
 
 from core.analysis.baselines import Baseline, make_baseline
 from core.analysis.persistence import persistence
+from core.analysis.predict import predict
 from core.analysis.target import DEFAULT_TARGET, Target, resolve_target
-from core.data.datasets import data_dir, get_dataset, load_split
+from core.data.datasets import DatasetInfo, data_dir, get_dataset, load_split
 from core.training.runs import Run
 from ui import resources, state
 from ui.explain_data import Subject
@@ -76,6 +77,12 @@ def inputs(subject: Subject) -> Tensor:
     return normalize(torch.tensor(subject.image), subject.info.mean, subject.info.std)
 
 
+def logits(runs: Mapping[str, Run], image: np.ndarray, info: DatasetInfo) -> dict[str, np.ndarray]:
+    """What each run (variant → run) says of an image (28, 28) uint8: logits (10,) float32."""
+    networks = {key: network(run) for key, run in runs.items()}
+    return {key: found[0] for key, found in predict(networks, image[None], info).items()}
+
+
 def baseline(key: str, dataset: str) -> Baseline:
     """One of `core.analysis.baselines.BASELINES`; `DataError` without the images it needs."""
     return _baseline(key, dataset, str(resources.dataset_status(dataset).path))
@@ -101,7 +108,7 @@ def maps(
     found: dict[tuple[str, str], AttributionMap] = {}
     for method in methods:
         digests = tuple((key, run.digest) for key, run in runs.items())
-        about = (subject.info.key, subject.index, method, target, reference.key)
+        about = (*subject.identity, method, target, reference.key)
         computed = _maps(digests, about, subject, runs, reference)
         found |= {(key, method): one for key, one in computed.items()}
     return found
@@ -110,14 +117,14 @@ def maps(
 @st.cache_resource(show_spinner=False, max_entries=MAX_RESULTS)
 def _maps(
     digests: tuple,
-    about: tuple[str, int, str, str, str],
+    about: tuple,
     _subject: Subject,
     _runs: Mapping[str, Run],
     _reference: Baseline,
 ) -> dict[str, AttributionMap]:
     from core.analysis.attribution import attribute_all
 
-    _, _, method, target, _ = about
+    *_, method, target, _ = about
     networks = {key: network(run) for key, run in _runs.items()}
     targets = {key: _target(_subject, key, target) for key in _runs}
     return attribute_all(networks, inputs(_subject), method, targets, _reference)
@@ -126,13 +133,11 @@ def _maps(
 def gradient_shares(subject: Subject) -> dict[str, float]:
     """The share of the input gradient that flows through the statistics, per variant, in [0, 1]."""
     digests = tuple((key, run.digest) for key, run in subject.runs.items())
-    return _gradient_shares(digests, subject.info.key, subject.index, subject)
+    return _gradient_shares(digests, subject.identity, subject)
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_RESULTS)
-def _gradient_shares(
-    digests: tuple, dataset: str, index: int, _subject: Subject
-) -> dict[str, float]:
+def _gradient_shares(digests: tuple, about: tuple, _subject: Subject) -> dict[str, float]:
     import torch
 
     from core.analysis.gradient_share import gradient_share
@@ -149,14 +154,13 @@ def diagnosis(subject: Subject, by_variant: Mapping[str, Sequence[Run]]) -> Diag
     """Why the chosen variant decides as it does; with `by_variant`, all seeds, Gate 0 is asked."""
     run = subject.runs[subject.variant]
     digests = tuple(run.digest for runs in by_variant.values() for run in runs)
-    about = (subject.info.key, subject.index)
-    return _diagnosis(run.digest, about, digests, subject, run, by_variant)
+    return _diagnosis(run.digest, subject.identity, digests, subject, run, by_variant)
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_RESULTS)
 def _diagnosis(
     digest: str,
-    about: tuple[str, int],
+    about: tuple,
     digests: tuple[str, ...],
     _subject: Subject,
     _run: Run,
@@ -220,7 +224,7 @@ def trust(
     """The tests of one map; `others` are the runs of the same variant with other seeds."""
     run = subject.runs[found.variant]
     digests = (run.digest, *(other.digest for other in others))
-    about = (subject.info.key, subject.index, found.method, found.target.weights, reference.key)
+    about = (*subject.identity, found.method, found.target.weights, reference.key)
     return _trust(digests, about, subject, found, reference, others)
 
 

@@ -96,11 +96,12 @@ def _choose_target(subject: Subject) -> str:
     chosen = resolve_target(DEFAULT_TARGET, subject.logits[subject.variant], subject.target, names)
     positive, negative = chosen.positive, chosen.negative
     assert negative is not None
+    known = subject.target is not None
     labels = {
-        DEFAULT_TARGET: "Predicted minus true label",
+        DEFAULT_TARGET: f"Predicted minus {'true label' if known else 'runner-up'}",
         f"{positive}-{negative}": f"{names[positive]} minus {names[negative]}, in every variant",
         "pred": "Predicted class",
-        "true": "True label",
+        **({"true": "True label"} if known else {}),
         **{str(number): f"Class {name}" for number, name in enumerate(names)},
     }
     return _one_of(TARGET, "Explained output", list(labels), labels)

@@ -43,7 +43,7 @@ def show(subject: Subject, settings: Settings, found: Maps) -> None:
             width=280,
             key="trust-map",
         )
-        asked = (subject.file_stem, settings.target, settings.baseline.key, chosen)
+        asked = (subject.identity, subject.seed, settings.target, settings.baseline.key, chosen)
         if st.button("Test this map", icon=":material/fact_check:"):
             state.put(ASKED, asked)
     st.caption(

@@ -11,6 +11,15 @@ from ui.downloads import csv_file, download_files, download_row, json_file
 from ui.explain_data import Subject, class_probabilities, verdict_sentence, verdicts
 from ui.picker import pick
 
+MARGIN = (
+    "Margin: the logit of the true label less the largest other. Left of 0 the variant is wrong "
+    "(✗); what it says stands beside the bar, with its probability."
+)
+MARGIN_UNKNOWN = (
+    "Margin: the logit of what the variant says less the largest other. What it says stands beside "
+    "the bar, with its probability; whether it is right is not known."
+)
+
 
 def show(subject: Subject) -> None:
     """The image beside the six verdicts, then every class's probability."""
@@ -19,14 +28,11 @@ def show(subject: Subject) -> None:
     with picture:
         _picture(subject)
     with words:
-        st.header(f"Test image {subject.index} is labelled {subject.name}", anchor=False)
+        st.header(subject.heading, anchor=False)
         st.markdown(verdict_sentence(subject))
         chart = margin_chart(frame)
         st.altair_chart(chart, key="margins", alt=margin_alt(frame))
-        st.caption(
-            "Margin: the logit of the true label less the largest other. Left of 0 the variant is "
-            "wrong (✗); what it says stands beside the bar, with its probability."
-        )
+        st.caption(MARGIN if subject.target is not None else MARGIN_UNKNOWN)
         download_row(chart, frame, f"verdicts-{subject.file_stem}")
     _table(subject)
 
@@ -35,7 +41,7 @@ def _picture(subject: Subject) -> None:
     if subject.image is None:
         st.caption("The picture is not on this machine.")
         return
-    said = f"test image {subject.index} as the networks see it, {images.with_article(subject.name)}"
+    said = f"{subject.said}, as the networks see it"
     st.html(images.large_picture(subject.image[None], 0, said))
     st.caption(f"28×28 pixels, as the networks see them. Seed {subject.seed}.")
 
@@ -48,7 +54,8 @@ def _table(subject: Subject) -> None:
         failures_tables.probability_table(frame, variants=shown, class_names=names),
         key="probabilities",
     )
-    st.caption("Probability of each class; green is the true label, orange a wrong one.")
+    colors = "green is the true label, orange a wrong one"
+    st.caption(f"Probability of each class{'' if subject.target is None else f'; {colors}'}.")
     files = {"CSV": csv_file(frame), "JSON": json_file(lambda: document(subject))}
     download_files(files, f"probabilities-{subject.file_stem}")
 

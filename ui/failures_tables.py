@@ -185,8 +185,9 @@ def probability_table(
 ) -> str:
     """What each variant says of one image: variants × classes, green where the label is true.
 
-    `frame` has `variant` (key), `class` (name), `probability` in [0, 1] and `is_target` (bool).
-    Probabilities below half a percent are left empty.
+    `frame` has `variant` (key), `class` (name), `probability` in [0, 1] and `is_target` (bool, or
+    None where the truth is not known: then no cell is green or orange). Probabilities below half a
+    percent are left empty.
     """
     shown = {key: label for key, label in variants.items() if key in set(frame["variant"])}
     headings = {key: f'<th scope="row">{escape(label)}</th>' for key, label in shown.items()}
@@ -204,6 +205,7 @@ def probability_table(
 
 def _probability_cell(record: Mapping) -> str:
     share = record["probability"]
-    style = f"--share:{share:.3f};--accent:{RIGHT if record['is_target'] else WRONG}"
+    colors = {True: RIGHT, False: WRONG, None: NEUTRAL}
+    style = f"--share:{share:.3f};--accent:{colors[record['is_target']]}"
     text = format_percent(share) if share >= 0.005 else ""
     return f'<td class="shade" style="{style}" title="{share:.2%}">{text}</td>'

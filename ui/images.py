@@ -30,6 +30,11 @@ def with_article(name: str) -> str:
     return f"an {name}" if name == "8" or name[:1].lower() in set("aeiou") else f"a {name}"
 
 
+def mark(name: str, right: bool | None) -> str:
+    """What a network says, marked where the truth is known: "✓ 4", "✗ 9", and "4" where not."""
+    return name if right is None else f"{'✓' if right else '✗'} {name}"
+
+
 def describe_failure(index: int, target: str, predicted: str, probability: float) -> str:
     """What a screen reader says of a misclassified image."""
     taken = f"{with_article(target)} taken for {with_article(predicted)}"

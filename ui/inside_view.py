@@ -13,7 +13,7 @@ from ui import address, explain_resources
 from ui import charts_inside as charts
 from ui.downloads import download_row
 from ui.explain_data import Subject, verdicts
-from ui.images import format_percent, with_article
+from ui.images import format_percent, mark
 from ui.inside_maps import tile, tiles
 from ui.picker import pick
 
@@ -27,9 +27,7 @@ NUMBERS = [str(number) for number in range(1, len(CONV_LAYERS) + 1)]
 @st.fragment
 def show(subject: Subject) -> None:
     """Maps before and after the chosen layer, then all layers; a change runs only this again."""
-    st.header(
-        f"Test image {subject.index}, {with_article(subject.name)}, layer by layer", anchor=False
-    )
+    st.header(f"{subject.said[0].upper()}{subject.said[1:]}, layer by layer", anchor=False)
     if subject.image is None:
         st.caption("This needs the picture, which is not on this machine.")
         return
@@ -59,13 +57,11 @@ def _choose_layer() -> int:
 
 def _views(subject: Subject) -> dict[str, list[LayerView]]:
     digests = tuple((key, run.digest) for key, run in subject.runs.items())
-    return _cached_views(digests, subject.info.key, subject.index, subject)
+    return _cached_views(digests, subject.identity, subject)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _cached_views(
-    digests: tuple, dataset: str, index: int, _subject: Subject
-) -> dict[str, list[LayerView]]:
+def _cached_views(digests: tuple, about: tuple, _subject: Subject) -> dict[str, list[LayerView]]:
     from core.analysis.inside import layer_views
 
     image = explain_resources.inputs(_subject).unsqueeze(0)
@@ -80,7 +76,7 @@ def _maps(subject: Subject, found: dict[str, list[LayerView]], number: int) -> N
     items = [
         tile(
             said[key]["label"],
-            f"{'✓' if said[key]['right'] else '✗'} {said[key]['predicted']}, "
+            f"{mark(said[key]['predicted'], said[key]['right'])}, "
             f"{format_percent(said[key]['probability'])}",
             views[number - 1],
         )

@@ -73,9 +73,13 @@ def _row(before: Mapping, now: Mapping) -> str:
 
 
 def _verdict(row: Mapping) -> str:
+    name = escape(row["predicted"])
+    if row["right"] is None:
+        return name
     mark, said = _mark(row, "✓", "✗"), _mark(row, "right", "wrong")
-    return f'<span role="img" aria-label="{said}">{mark}</span> {escape(row["predicted"])}'
+    return f'<span role="img" aria-label="{said}">{mark}</span> {name}'
 
 
 def _mark(row: Mapping, right: str, wrong: str) -> str:
-    return right if row["right"] else wrong
+    """One of both; "" where the truth is not known."""
+    return "" if row["right"] is None else right if row["right"] else wrong

@@ -34,8 +34,8 @@ class Answers(NamedTuple):
 def ask(subject: Subject, severities: Mapping[str, float]) -> Answers:
     """What every variant says of the image as it is and with `severities` applied.
 
-    Noise is that of the accuracy curves: seed 0 and the image's own number. Raises `RunError` where
-    a network cannot be loaded.
+    Noise is that of the accuracy curves: seed 0 and the image's own number, 0 for a user's image.
+    Raises `RunError` where a network cannot be loaded.
     """
     import torch
 
@@ -46,7 +46,7 @@ def ask(subject: Subject, severities: Mapping[str, float]) -> Answers:
     info, images = subject.info, torch.tensor(subject.image)[None]
     pixels = torch.cat(
         [
-            corrupt_all(images, done, mean=info.mean, seed=0, indices=[subject.index])
+            corrupt_all(images, done, mean=info.mean, seed=0, indices=[subject.index or 0])
             for done in ({}, severities)
         ]
     )
@@ -70,12 +70,12 @@ def contrast_check(subject: Subject, factor: float) -> pd.DataFrame:
     `eps` (in float64) and `exact` (in float64, without the ε of the normalization).
     """
     digests = tuple(run.digest for run in subject.runs.values())
-    return _contrast_check(digests, subject.info.key, subject.index, factor, subject)
+    return _contrast_check(digests, subject.identity, factor, subject)
 
 
 @st.cache_resource(show_spinner=False, max_entries=explain_resources.MAX_RESULTS)
 def _contrast_check(
-    digests: tuple[str, ...], dataset: str, index: int, factor: float, _subject: Subject
+    digests: tuple[str, ...], about: tuple, factor: float, _subject: Subject
 ) -> pd.DataFrame:
     from core.analysis.contrast_invariance import logit_change
 

@@ -18,7 +18,6 @@ from ui import (
 from ui.downloads import csv_file, download_files, json_file
 from ui.drawing import draw
 from ui.explain_data import Subject, class_probabilities, verdict_sentence, verdicts
-from ui.images import with_article
 from ui.nuisance_networks import Answers
 from ui.nuisance_settings import Settings
 from ui.state import Selection
@@ -38,7 +37,7 @@ STICKY = """<style>
 def show(subject: Subject, selection: Selection) -> None:
     """All that moves with the sliders; a change here runs only this part again."""
     settings = nuisance_settings.load()
-    st.header(f"Test image {subject.index} is labelled {subject.name}", anchor=False)
+    st.header(subject.heading, anchor=False)
     with st.container(key="lab"):
         answers, controls = st.container(key="lab-answers"), st.container()
     with answers:
@@ -91,7 +90,7 @@ def draw_answers(found: Answers, severities: Mapping[str, float], *, key: str) -
             verdicts(subject),
             clean=found.clean,
             changed=found.changed,
-            name=f"test image {subject.index}, {with_article(subject.name)}",
+            name=subject.said,
             done=done,
         ),
         key=key,
