@@ -41,6 +41,7 @@ def main() -> None:
             st.Page("pages/curves.py", title="Curves", icon=":material/show_chart:"),
             st.Page("pages/parameters.py", title="Parameters", icon=":material/account_tree:"),
             st.Page("pages/failures.py", title="Failures", icon=":material/grid_view:"),
+            st.Page("pages/predict.py", title="Predict", icon=":material/draw:"),
             st.Page("pages/explain.py", title="Explain", icon=":material/search_insights:"),
             st.Page("pages/nuisance.py", title="Nuisance", icon=":material/tune:"),
             st.Page("pages/batch_mates.py", title="Batch mates", icon=":material/groups:"),

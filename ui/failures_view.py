@@ -62,10 +62,11 @@ def load(selection: state.Selection) -> View:
     """Failures of all chosen runs, and the images if they are here."""
     runs = selection.by_variant
     found = {key: {run.seed: failures_of(run) for run in group} for key, group in runs.items()}
-    return View(get_dataset(selection.dataset), runs, found, *_load_images(selection.dataset))
+    return View(get_dataset(selection.dataset), runs, found, *load_images(selection.dataset))
 
 
-def _load_images(dataset: str) -> tuple[np.ndarray | None, DatasetStatus]:
+def load_images(dataset: str) -> tuple[np.ndarray | None, DatasetStatus]:
+    """The test images (N, 28, 28) uint8, None where they cannot be read; the status says why."""
     status = resources.dataset_status(dataset)
     if not status.present:
         return None, status

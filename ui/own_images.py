@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from core.data.preprocess import Preprocessed
 from ui import state
 
 Way = Literal["upload", "drawing", "camera", "sample"]
@@ -24,7 +25,8 @@ class OwnImage:
     """`image` (28, 28) uint8, light ink on black, as the networks see it.
 
     `name` comes from the user: escape it. `true` is the class it shows, None while unknown. A
-    "sample" is test image `index` of the data set; all others have none.
+    "sample" is test image `index` of the data set; all others have none. `digits` are all that
+    were found in its picture; it is number `place` among them, counted from 0.
     """
 
     image: np.ndarray
@@ -33,6 +35,8 @@ class OwnImage:
     true: int | None = None
     notices: tuple[str, ...] = ()
     index: int | None = None
+    digits: tuple[Preprocessed, ...] = ()
+    place: int = 0
 
     @property
     def digest(self) -> str:

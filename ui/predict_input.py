@@ -2,21 +2,183 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import streamlit as st
 
-from ui import own_images, predict_view
-from ui.own_images import OwnImage
+from core.data.image_gate import MAX_BYTES, MAX_SIDE, SIGNATURES
+from core.data.preprocess import POLARITIES
+from ui import address, predict_entries, predict_samples, predict_view, state
+from ui.drawing_canvas import Drawing, drawing_canvas
+from ui.predict_entries import MAX_FILES, PHOTO, UPLOADS, Brought, Entry, Preparation, take, uploads
+from ui.predict_refusals import show_refusals
 from ui.state import Selection
+
+DRAW, UPLOAD, CAMERA, SAMPLES = "draw", "upload", "camera", "samples"
+WAY_LABELS = {DRAW: "Draw", UPLOAD: "Upload", CAMERA: "Camera", SAMPLES: "Samples"}
+WAY = address.one_of("way", list(WAY_LABELS))
+
+POLARITY_LABELS = {
+    "auto": "Find out",
+    "dark_on_light": "Dark on light",
+    "light_on_dark": "Light on dark",
+}
+POLARITY = address.one_of("ink", list(POLARITIES))
+FIT, AS_IS = "fit", "as_is"
+PREPARATION_LABELS = {FIT: "Crop and centre", AS_IS: "Use as it is"}
+PREPARATION = address.one_of("prepare", list(PREPARATION_LABELS))
+
+DRAWING, UPLOADER = "predict-drawing", "predict-uploader"
+BOARD = "drawing-board"
+PATIENCE = 2.0
+"""Seconds after which a progress bar says how long it will take."""
 
 
 @st.fragment
 def show(selection: Selection) -> None:
     """What was brought and what the networks say of it; a stroke runs only this part again."""
-    owns = [own_images.labelled(own) for own in choose(selection)]
-    if owns:
-        predict_view.show(selection, owns)
+    way = _choose_way()
+    beside = way in (DRAW, CAMERA)
+    left, right = st.columns([1, 2], gap="large") if beside else (st.container(), st.container())
+    with left:
+        board = st.container()
+        entries = _entries(way, selection)
+        preparation = _choose_preparation(way)
+    with right:
+        brought = _bring(entries, preparation)
+        show_refusals(brought.refused, len(entries))
+        if brought.owns:
+            predict_view.show(selection, brought.owns, brought.refused)
+        elif way == DRAW:
+            st.info("Draw a digit: the answers follow the pen.", icon=":material/draw:")
+    if way == DRAW:
+        with board:  # after the answers: it asks for the next ones
+            drawing_canvas(state.value(DRAWING, Drawing()), key=BOARD, on_draw=_keep_drawing)
 
 
-def choose(selection: Selection) -> list[OwnImage]:
-    """Every digit that the chosen way has brought, in order."""
-    return []
+def _choose_way() -> str:
+    chosen = st.segmented_control(
+        "Way in",
+        list(WAY_LABELS),
+        required=True,
+        label_visibility="collapsed",
+        format_func=WAY_LABELS.__getitem__,
+        **WAY.widget(),
+    )
+    WAY.settle(chosen, what="the way", shown=WAY_LABELS[chosen])
+    return chosen
+
+
+def _choose_preparation(way: str) -> Preparation:
+    """How pictures are read; drawings and samples are known to be light on dark."""
+    if way == SAMPLES:
+        return Preparation("light_on_dark")
+    with st.container(horizontal=True):
+        prepare = _control("Preparation", PREPARATION, PREPARATION_LABELS, PREPARATION_HELP)
+        polarity = "light_on_dark"
+        if way != DRAW:
+            polarity = _control("Ink", POLARITY, POLARITY_LABELS, POLARITY_HELP)
+    return Preparation(polarity, prepare == AS_IS)
+
+
+PREPARATION_HELP = (
+    "“Crop and centre” makes the picture as MNIST's were made: the digit's longer side scaled to "
+    "20 pixels, its centre of mass in the centre of 28×28. “Use as it is” does none of that."
+)
+POLARITY_HELP = (
+    "Whether the ink is darker than the paper. “Find out” looks at the picture's border; used as "
+    "it is, a picture is turned over only if you say “Dark on light”."
+)
+
+
+def _control(label: str, choice: address.Choice, labels: dict[str, str], help_text: str) -> str:
+    chosen = st.segmented_control(
+        label,
+        list(labels),
+        required=True,
+        format_func=labels.__getitem__,
+        help=help_text,
+        **choice.widget(),
+    )
+    choice.settle(chosen, what=f"{choice.name} =", shown=f"“{labels[chosen]}”")
+    return chosen
+
+
+def _entries(way: str, selection: Selection) -> list[Entry]:
+    ways: dict[str, Callable[[], list[Entry]]] = {
+        DRAW: _drawn,
+        UPLOAD: _uploaded,
+        CAMERA: _photographed,
+        SAMPLES: lambda: predict_samples.choose(selection),
+    }
+    return ways[way]()
+
+
+def _drawn() -> list[Entry]:
+    drawing = state.value(DRAWING, Drawing())
+    return [Entry("Your drawing", "drawing", drawing.content)] if drawing.content else []
+
+
+def _keep_drawing(drawing: Drawing) -> None:
+    state.put(DRAWING, drawing)
+
+
+def _uploaded() -> list[Entry]:
+    """Files are taken out of the uploader, which would forget them when its page is left."""
+    key = f"{UPLOADER}-{state.value(UPLOADER, 0)}"
+
+    def take_over() -> None:
+        take((file.name, file.getvalue()) for file in state.value(key))
+        state.put(UPLOADER, state.value(UPLOADER, 0) + 1)
+
+    st.file_uploader(
+        f"Pictures of digits: {', '.join(SIGNATURES)}, up to {MAX_BYTES >> 20} MB and "
+        f"{MAX_SIDE:,} pixels a side each, at most {MAX_FILES} at once",
+        accept_multiple_files=True,
+        max_upload_size=MAX_BYTES >> 20,
+        key=key,
+        on_change=take_over,
+    )
+    _offer_removal(UPLOADS, f"{len(uploads())} files are kept", "Remove all")
+    return uploads()
+
+
+def _photographed() -> list[Entry]:
+    def keep() -> None:
+        photo = state.value("predict-camera")
+        entry = photo and Entry("Your photo", "camera", photo.getvalue())
+        state.put(PHOTO, [entry] if entry else [])
+
+    st.camera_input("A digit on paper, near and upright", key="predict-camera", on_change=keep)
+    st.caption(
+        "Browsers give the camera only to pages on https or on localhost, and only if you allow it."
+    )
+    _offer_removal(PHOTO, "The photo is kept", "Remove the photo")
+    return state.value(PHOTO, [])
+
+
+def _offer_removal(name: str, kept: str, words: str) -> None:
+    if not state.value(name):
+        st.caption("What you bring stays in this session's memory and is written nowhere.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{kept} in this session's memory, and written nowhere.")
+        st.button(words, icon=":material/delete:", on_click=state.put, args=[name, []])
+
+
+def _bring(entries: list[Entry], preparation: Preparation) -> Brought:
+    """Reads all; above two seconds a bar says how long it will take."""
+    started, place = time.monotonic(), st.empty()
+
+    def report(done: int) -> None:
+        passed = time.monotonic() - started
+        if passed > PATIENCE:
+            left = passed * (len(entries) - done) / done
+            text = f"{done} of {len(entries)} pictures read, about {left:.0f} s left"
+            place.progress(done / len(entries), text=text)
+
+    with place, st.spinner("Reading the pictures…"):
+        brought = predict_entries.bring(entries, preparation, report)
+    place.empty()
+    return brought

@@ -11,6 +11,7 @@ MUST_SHOW = {
     "curves": ["Test loss", "Test accuracy", "Dashed: published"],
     "parameters": ["7,946", "Batch norm", "Group norm", "Layer norm"],
     "failures": ["True label", "Confusion matrix", "Who fails where"],
+    "predict": ["Draw a digit", "Upload", "Camera", "Samples"],
     "explain": ["Press one", "is labelled", "Attribution maps", "Diagnosis of", "persist"],
     "nuisance": ["is labelled", "Reset all", "Accuracy over the test set", "Every corruption"],
     "batch_mates": ["group and layer norm from the image alone"],

@@ -27,7 +27,7 @@ def test_the_pages_are_those_of_the_navigation():
     navigation = (ROOT / "streamlit_app.py").read_text()
     assert [
         *("batch_mates", "curves", "explain", "failures", "inside", "nuisance", "overview"),
-        *("parameters", "transplants"),
+        *("parameters", "predict", "transplants"),
     ] == PAGES
     assert all(f"pages/{page}.py" in navigation for page in PAGES)
 
