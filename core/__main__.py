@@ -8,7 +8,7 @@ import warnings
 
 import typer
 
-from core.cli import doctor, explain, reports, robustness, training
+from core.cli import doctor, explain, predict, reports, robustness, training
 
 app = typer.Typer(
     help="Train and compare six small image classifiers that differ in normalization.",
@@ -25,6 +25,7 @@ for command in (
     reports.evaluate,
     robustness.robustness,
     reports.summary,
+    predict.predict,
     explain.explain,
     doctor.doctor,
 ):

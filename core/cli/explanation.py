@@ -17,9 +17,9 @@ from core.analysis.counterfactual import Change, ChangedImage, Pool, find_change
 from core.analysis.diagnosis import Diagnosis, diagnose_all
 from core.analysis.evaluate import evaluate_logits
 from core.analysis.map_images import common_limit
-from core.analysis.metrics import softmax
 from core.analysis.normalizing import frozen_copy
 from core.analysis.persistence import persistence
+from core.analysis.predict import describe_logits
 from core.analysis.reference import Reference, make_reference
 from core.analysis.target import Target, resolve_target
 from core.analysis.threads import map_in_threads
@@ -31,7 +31,7 @@ from core.data.preprocess import read_image
 from core.errors import UsageError
 from core.model.network import Network
 from core.training.checkpoint import load_network
-from core.training.runs import SHIPPED_DIR, Run, find_run, list_runs, read_predictions
+from core.training.runs import SHIPPED_DIR, Run, find_runs, list_runs, read_predictions
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,7 @@ def explain_image(question: Question) -> Explanation:
     info = question.info
     subject = read_subject(question)
     baseline = make_baseline(question.baseline, info, question.data_dir)
-    runs = {
-        key: find_run(f"{info.key}/{key}/seed-{question.seed}", question.runs_dir)
-        for key in question.variants
-    }
+    runs = find_runs(question.variants, info.key, question.seed, question.runs_dir)
     networks = {key: load_network(run) for key, run in runs.items()}
     logits = {
         key: evaluate_logits(network, subject.image[None], info)[0]
@@ -173,23 +170,6 @@ def read_subject(question: Question) -> Subject:
             f"index is {index}: the test images of {question.info.key} have 0 to {len(images) - 1}."
         )
     return Subject(images[index], int(targets[index]), index, None)
-
-
-def describe_logits(logits: np.ndarray) -> dict:
-    """`label, probability, margin, probabilities, logits` of one image's logits (K,).
-
-    The margin is the largest logit less the second largest.
-    """
-    probabilities = softmax(logits)
-    label = int(logits.argmax())
-    second, first = np.sort(logits)[-2:]
-    return {
-        "label": label,
-        "probability": float(probabilities[label]),
-        "margin": float(first - second),
-        "probabilities": probabilities.tolist(),
-        "logits": logits.tolist(),
-    }
 
 
 def _draw_maps(

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from core.errors import NormLabError
 
@@ -55,16 +56,26 @@ def one_line_errors(command: Callable) -> Callable:
 
 def print_json(document: object) -> None:
     """The one JSON document of a command."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A byte of a file name that is not UTF-8 becomes \udcXX, in JSON as in Python.
+    sys.stdout.write(text.encode(errors="backslashreplace").decode())
+
+
+def printable(name: str) -> str:
+    """A file name as one line for people: what cannot be printed, or drives a terminal, escaped."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in name
+    )
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """A table for people; columns of numbers are aligned right."""
     rows = list(rows)
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=Text(title, "table.title") if title else None, title_justify="left")
     for position, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[position], (int, float)) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        # As Text, because a plain string's [brackets] would be taken for markup.
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,11 @@ def read_predictions(path: Path) -> Predictions:
     if ((classes < 0) | (classes >= NUM_CLASSES)).any():
         raise RunError(f"test_logits.safetensors holds classes other than 0 to {NUM_CLASSES - 1}")
     return Predictions(logits, predicted, targets)
+
+
+def find_runs(variants: Iterable[str], dataset: str, seed: int, root: Path) -> dict[str, Run]:
+    """The run of each variant with this seed, found as `find_run` does."""
+    return {key: find_run(f"{dataset}/{key}/seed-{seed}", root) for key in variants}
 
 
 def find_run(name: str, root: Path) -> Run:
