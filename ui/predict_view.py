@@ -6,12 +6,64 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from core.data.datasets import get_dataset
+from core.errors import NormLabError
+from core.training.runs import Run
+from ui import (
+    address,
+    explain_choice,
+    own_images,
+    predict_labels,
+    predict_networks,
+    predict_one,
+    predict_table,
+)
 from ui.own_images import OwnImage
 from ui.state import Selection
 
 
-@st.fragment
 def show(
     selection: Selection, owns: Sequence[OwnImage], refused: Mapping[str, str] | None = None
 ) -> None:
     """The answers to `owns`; `refused` maps the names of what was not taken to the reasons."""
+    info, refused = get_dataset(selection.dataset), refused or {}
+    if not owns:
+        return
+    owns = predict_labels.labelled(owns)
+    runs = _choose_runs(selection)
+    own = own_images.shown_of(owns)
+    own_images.choose(own)
+    try:
+        with st.spinner("Asking the networks…"):
+            said = predict_networks.answers(info, runs, owns)
+            here = said[said["image"] == owns.index(own)]
+            seeds = predict_networks.seeds_that_agree(info, selection.by_variant, own, here)
+    except NormLabError as error:
+        st.warning(f"No answers: {error}", icon=":material/warning:")
+        return
+    predict_one.show(predict_one.Told(info, own, here, seeds, runs))
+    if len(owns) + len(refused) > 1:
+        predict_table.show(predict_table.Many(info, owns, said, runs, refused), own)
+
+
+def _choose_runs(selection: Selection) -> dict[str, Run]:
+    """One network of each variant, of the chosen seed where there are several to choose from."""
+    seeds = [str(seed) for seed in selection.seeds]
+    chosen = seeds[0]
+    if len(seeds) > 1:
+        choice = address.one_of(explain_choice.SEED, seeds)
+        chosen = st.selectbox(
+            "Seed asked",
+            seeds,
+            width=110,
+            help="One network of each variant answers, all of the same seed; the answers say how "
+            "many of the others agree with it.",
+            **choice.widget(),
+        )
+        choice.settle(chosen, what="seed", shown=f"seed {chosen}")
+    return {
+        key: run
+        for key, runs in selection.by_variant.items()
+        for run in runs
+        if str(run.seed) == chosen
+    }

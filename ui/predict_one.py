@@ -1,0 +1,122 @@
+"""One of a user's own images at length: the answers, its place among the training images."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pandas as pd
+import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
+
+from core.data.datasets import DatasetInfo
+from core.training.runs import Run
+from ui import explain_choice, predict_labels, predict_networks, state
+from ui.charts_predict import answers_chart
+from ui.downloads import download_row
+from ui.drawing import draw
+from ui.failures_tables import probability_table
+from ui.own_images import OwnImage
+from ui.picker import pick
+from ui.predict_answers import answers, class_frame, strips, verdict
+
+NO_GUARANTEE = (
+    "This image is unusual in {what}. The ten probabilities add up to 100 % whatever an image "
+    "shows, even if it is none of the ten classes: a high one is no guarantee."
+)
+DESCRIPTIVE = (
+    "Band: from the 1st to the 99th percentile of the {n:,} training images; a diamond lies "
+    "outside of it. This describes the image and judges no answer: an unusual one may be read "
+    "rightly, and a usual one misread."
+)
+
+
+class Told(NamedTuple):
+    """An image, what the networks `runs` say of it (rows of `answers_frame`), and `seeds`:
+
+    for each variant how many of its seeds say the same, of how many.
+    """
+
+    info: DatasetInfo
+    own: OwnImage
+    said: pd.DataFrame
+    seeds: Mapping[str, tuple[int, int]]
+    runs: Mapping[str, Run]
+
+    @property
+    def seed(self) -> int:
+        return next(iter(self.runs.values())).seed
+
+
+def show(told: Told) -> None:
+    """The verdict first, then what can be done with the image, then how usual it is."""
+    info, own = told.info, told.own
+    several = max(of for _, of in told.seeds.values()) > 1
+    html = answers(
+        told.said,
+        own.image,
+        verdict=verdict(told.said, info.class_names, own.true),
+        name=own.name,
+        caption=f"{own.name}: 28×28 pixels, as the networks see them.",
+        true=own.true,
+        seeds=told.seeds if several else None,
+    )
+    draw(html, key="predict-answers")
+    st.caption(
+        "Margin: the logit of what it says less that of the runner-up. Entropy: of the ten "
+        f"probabilities, from 0 to 3.32 bits. One network of each variant, {_seeds(told)}."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        predict_labels.choose_true(info, own)
+        _links(told)
+    _usual(told)
+    _classes(told)
+
+
+def _seeds(told: Told) -> str:
+    most = max(of for _, of in told.seeds.values())
+    return f"seed {told.seed}" if most == 1 else f"seed {told.seed} of {most} seeds"
+
+
+def _links(told: Told) -> None:
+    """Onwards to the pages that take a user's own image, where they can be reached."""
+    query = {state.DATASET: told.info.key, explain_choice.POOL: explain_choice.OWN}
+    if told.own.index is not None:  # a test image can be found again by its number
+        query |= {explain_choice.POOL: explain_choice.ALL}
+        query |= {explain_choice.INDEX: str(told.own.index)}
+    if max(of for _, of in told.seeds.values()) > 1:
+        query |= {explain_choice.SEED: str(told.seed)}
+    pages = {
+        "explain": ("Explain this image", ":material/search_insights:"),
+        "nuisance": ("Into the nuisance lab", ":material/tune:"),
+    }
+    for page, (label, icon) in pages.items():
+        with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
+            st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=query)
+
+
+def _usual(told: Told) -> None:
+    frame = predict_networks.usual(told.info, [told.own])
+    if frame.empty:
+        return
+    st.subheader(f"How it compares with {told.info.label}", anchor=False)
+    unusual = frame[frame["is_unusual"]]
+    if len(unusual):
+        what = " and ".join(unusual["label"].str.lower())
+        st.warning(NO_GUARANTEE.format(what=what), icon=":material/straighten:")
+    draw(strips(frame), key="typicality")
+    st.caption(DESCRIPTIVE.format(n=told.info.num_train))
+
+
+def _classes(told: Told) -> None:
+    info, own = told.info, told.own
+    if st.toggle("Probabilities of all ten classes", **state.bound("classes")):
+        frame = class_frame(told.said, info.class_names, own.true)
+        shown = dict(zip(told.said["variant"], told.said["label"], strict=True))
+        html = probability_table(frame, variants=shown, class_names=info.class_names)
+        pick(html, key="predict-classes")
+        words = "green is the true label, orange another." if own.true is not None else ""
+        st.caption(f"Probability of each class; {words}".rstrip("; ").rstrip(".") + ".")
+    name = f"answers-{info.key}-{own.digest[:8]}-seed-{told.seed}"
+    download_row(answers_chart(told.said), told.said.drop(columns="image"), name)

@@ -1,0 +1,204 @@
+"""Many of a user's own images in one table: what it shows, in which order, as HTML and as files.
+
+No streamlit. V variants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from core.analysis.predict import agreement, agreement_sentence
+from core.data.datasets import DatasetInfo
+from core.training.runs import Run
+from ui.failures_tables import variant_color
+from ui.images import format_percent, png_data_url
+from ui.own_images import OwnImage
+from ui.predict_answers import compared, most_unusual
+
+ALL, SPLIT, WRONG, UNUSUAL, REFUSED = "all", "split", "wrong", "unusual", "refused"
+FILTERS = {
+    ALL: "All",
+    SPLIT: "Disagreement",
+    WRONG: "Any wrong",
+    UNUSUAL: "Unusual",
+    REFUSED: "Refused",
+}
+ORDERS = {
+    "brought": "As brought",
+    "agreement": "Least agreement first",
+    "entropy": "Highest entropy first",
+    "unusual": "Most unusual first",
+    "name": "By name",
+}
+
+
+def overview(
+    owns: Sequence[OwnImage], said: pd.DataFrame, odd: pd.DataFrame, class_names: Sequence[str]
+) -> pd.DataFrame:
+    """One row per image: `place` among `owns`, `name, true` (class name, None if not known).
+
+    For each variant `<key>` (class name) and `<key>_probability`; `agree` (how many variants say
+    what most say), `entropy` (bits, mean over the variants), `wrong` (how many are; NaN where the
+    truth is not known), `unusual` (the property furthest out, in words), `is_unusual`, and `far`
+    (percentiles from the median). `said` is `answers_frame` and `odd` is `typicality` of `owns`.
+    """
+    odd_rows = {int(str(image)): rows for image, rows in odd.groupby("image")}
+    rows = []
+    for (_, frame), (place, own) in zip(said.groupby("image"), enumerate(owns), strict=True):
+        true = own.true
+        rows.append(
+            {
+                "place": place,
+                "name": own.name,
+                "true": None if true is None else class_names[true],
+                **dict(zip(frame["variant"], frame["predicted_name"], strict=True)),
+                **dict(zip(frame["variant"] + "_probability", frame["probability"], strict=True)),
+                "agree": agreement(frame).largest,
+                "entropy": frame["entropy"].mean(),
+                "wrong": np.nan if true is None else int((frame["predicted"] != true).sum()),
+                **_unusual(odd_rows.get(place)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _unusual(odd: pd.DataFrame | None) -> dict:
+    row = None if odd is None else most_unusual(odd)
+    if row is None:
+        return {"unusual": "", "is_unusual": False, "far": np.nan}
+    far = abs(row["percentile"] - 50)
+    return {"unusual": compared(row), "is_unusual": bool(row["is_unusual"]), "far": far}
+
+
+def passing(frame: pd.DataFrame, shown: str, num_variants: int) -> pd.DataFrame:
+    """The rows of `overview` that one of `FILTERS` leaves."""
+    masks = {
+        SPLIT: frame["agree"] < num_variants,
+        WRONG: frame["wrong"] > 0,
+        UNUSUAL: frame["is_unusual"],
+        REFUSED: pd.Series(False, frame.index),
+    }
+    return frame[masks[shown]] if shown in masks else frame
+
+
+def ordered(frame: pd.DataFrame, order: str) -> pd.DataFrame:
+    """The rows of `overview` in one of `ORDERS`; equal ones as they were brought."""
+    columns = {"agreement": "agree", "entropy": "entropy", "unusual": "far", "name": "name"}
+    if order not in columns:
+        return frame
+    up = order in ("agreement", "name")
+    return frame.sort_values(columns[order], ascending=up, kind="stable")
+
+
+def rows_table(
+    frame: pd.DataFrame,
+    owns: Sequence[OwnImage],
+    *,
+    variants: Mapping[str, str],
+    current: int,
+    refused: Mapping[str, str],
+) -> str:
+    """Rows of `overview` that pick their `place`, then the refused ones with their reasons.
+
+    `variants` maps keys to labels; `current` is the place that is shown.
+    """
+    heads = "".join(
+        f'<th scope="col" style="--accent:{variant_color(key)}" title="{escape(label)}">'
+        f"{escape(label.replace(' norm', ''))}</th>"
+        for key, label in variants.items()
+    )
+    body = [_row(row, owns[row["place"]], variants, current) for row in frame.to_dict("records")]
+    body += [_refusal(name, why, len(variants) + 4) for name, why in refused.items()]
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="All images">'
+        '<table class="who many"><thead><tr><th scope="col">Image</th><th scope="col">True</th>'
+        f'{heads}<th scope="col">Agree</th><th scope="col">Entropy (bits)</th>'
+        f'<th scope="col" class="wide">Least usual</th></tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _row(row: Mapping, own: OwnImage, variants: Mapping[str, str], current: int) -> str:
+    marked = ' aria-current="true"' if row["place"] == current else ""
+    cells = "".join(_cell(row, key, label) for key, label in variants.items())
+    diamond = "◆ " if row["is_unusual"] else ""
+    return (
+        f'<tr><th scope="row"><button type="button" data-pick="{row["place"]}"{marked} '
+        f'title="{escape(row["name"])}"><img src="{png_data_url(own.image)}" alt="">'
+        f"<span>{escape(row['name'])}</span></button></th><td>{escape(row['true'] or '–')}</td>"
+        f"{cells}<td>{row['agree']} of {len(variants)}</td><td>{row['entropy']:.2f}</td>"
+        f'<td class="wide">{diamond}{escape(row["unusual"])}</td></tr>'
+    )
+
+
+def _cell(row: Mapping, key: str, label: str) -> str:
+    """Shaded with the variant's colour where it is wrong or, if that is unknown, in a minority."""
+    name, share = row[key], row[f"{key}_probability"]
+    said = f"{label}: {name}, {share:.2%}"
+    mark = "" if row["true"] is None else "✓ " if name == row["true"] else "✗ "
+    small = f"<small>{format_percent(share)}</small>"
+    return (
+        f'<td class="{"wrong" if mark == "✗ " else ""}" title="{escape(said)}" '
+        f'style="--accent:{variant_color(key)};--share:{share:.2f}">{mark}{escape(name)}{small}</td>'
+    )
+
+
+def _refusal(name: str, why: str, columns: int) -> str:
+    return (
+        f'<tr><th scope="row"><span>{escape(name)}</span></th>'
+        f'<td class="refused" colspan="{columns}">Refused: {escape(why)}</td></tr>'
+    )
+
+
+def csv_frame(frame: pd.DataFrame, refused: Mapping[str, str]) -> pd.DataFrame:
+    """`overview` for a file: with the refused images and why, without what only the table needs."""
+    table = frame.drop(columns=["place", "is_unusual", "far"]).assign(refused="")
+    return pd.concat(
+        [table, pd.DataFrame({"name": list(refused), "refused": list(refused.values())})]
+    )
+
+
+def document(
+    info: DatasetInfo,
+    owns: Sequence[OwnImage],
+    said: pd.DataFrame,
+    odd: pd.DataFrame,
+    runs: Mapping[str, Run],
+    refused: Mapping[str, str],
+) -> dict:
+    """All of it for JSON, in the form of `python -m core predict --json`."""
+    images: list[dict] = [
+        {
+            "file": own.name,
+            "error": None,
+            "notices": list(own.notices),
+            "true": own.true,
+            "predictions": _predictions(said[said["image"] == place], runs),
+            "agreement": agreement_sentence(
+                agreement(said[said["image"] == place]), info.class_names
+            ),
+            "typicality": _typicality(odd[odd["image"] == place]),
+        }
+        for place, own in enumerate(owns)
+    ]
+    images += [
+        {"file": name, "error": {"message": why}, "predictions": []}
+        for name, why in refused.items()
+    ]
+    return {"dataset": info.key, "seed": next(iter(runs.values())).seed, "images": images}
+
+
+def _predictions(frame: pd.DataFrame, runs: Mapping[str, Run]) -> list[dict]:
+    columns = ["variant", "predicted", "probability", "runner_up", "runner_up_probability"]
+    columns += ["margin", "entropy", "probabilities"]
+    found = frame[columns].rename(columns={"predicted": "label"})
+    return [{**row, "run": runs[row["variant"]].name} for row in found.to_dict("records")]
+
+
+def _typicality(odd: pd.DataFrame) -> list[dict]:
+    plain = odd.drop(columns="image").astype(object)
+    return plain.where(plain.notna(), None).to_dict("records")
