@@ -30,7 +30,8 @@ view = failures_view.load(selection)
 subject = explain_choice.choose(view)
 explain_verdict.show(subject)
 if view.images is None:
-    dataset_download.offer(view.status, "there are no maps and no diagnosis of a network")
+    what = "are no maps and no" if subject.image is None else "is no"
+    dataset_download.offer(view.status, f"there {what} diagnosis of a network")
 explain_maps.show(subject)
 explain_diagnosis.show(subject)
 explain_nuisance.show(subject)

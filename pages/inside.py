@@ -28,6 +28,7 @@ sidebar.stop_without_runs(selection)
 view = failures_view.load(selection)
 subject = explain_choice.choose(view, purpose="follow it through the networks")
 if view.images is None:
-    dataset_download.offer(view.status, "no image can be followed through the networks")
+    what = "no image" if subject.image is None else "no image but yours"
+    dataset_download.offer(view.status, f"{what} can be followed through the networks")
 inside_view.show(subject)
 inside_flow.show(view)

@@ -29,7 +29,8 @@ sidebar.stop_without_runs(selection)
 view = failures_view.load(selection)
 subject = explain_choice.choose(view, pictures=explain_choice.ALL, purpose="change it")
 if view.images is None:
-    dataset_download.offer(view.status, "no image can be changed here")
+    what = "no image" if subject.image is None else "no image but yours"
+    dataset_download.offer(view.status, f"{what} can be changed here")
 nuisance_settings.rest()
 nuisance_view.show(subject, selection)
 st.header("Every corruption, every variant", anchor=False)

@@ -128,6 +128,12 @@ def _shares(shares: Mapping[str, float], subject: Subject) -> None:
 def _persistence(subject: Subject, by_variant: Mapping[str, Sequence[Run]]) -> None:
     """Gate 0: whether the failure belongs to the variant or to this seed."""
     st.subheader("Does it persist over seeds?", anchor=False)
+    if subject.index is None:
+        st.write(
+            "This is tested on test images only. Everything here is about **this seed**; what the "
+            "other seeds make of your image stands on Predict."
+        )
+        return
     gate = explain_resources.gate(by_variant)
     if gate is None:
         few = sum(len(runs) < 2 for runs in by_variant.values())

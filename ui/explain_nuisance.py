@@ -47,7 +47,8 @@ def show(subject: Subject) -> None:
     shown = {key: VARIANT_LABELS.get(key, key) for key in subject.runs}
     if any(change.severity is not None for change in found):
         pick(change_table(found, shown, names), key="changes")
-    st.caption(f"Seed {subject.seed}. {_method()}")
+    noise = " Noise is that of test image 0." if subject.index is None else ""
+    st.caption(f"Seed {subject.seed}. {_method()}{noise}")
     _downloads(subject, found, sentences)
 
 

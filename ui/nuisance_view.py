@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from core.data.corruptions import CORRUPTIONS
 from core.errors import NormLabError
 from ui import (
     nuisance_algebra,
@@ -95,7 +96,10 @@ def draw_answers(found: Answers, severities: Mapping[str, float], *, key: str) -
         ),
         key=key,
     )
-    st.caption(f"{done or UNCHANGED}. One network of each variant, seed {subject.seed}.")
+    noise = ""
+    if subject.index is None and any(CORRUPTIONS[key].random for key in severities):
+        noise = " Random numbers are those of test image 0."
+    st.caption(f"{done or UNCHANGED}. One network of each variant, seed {subject.seed}.{noise}")
 
 
 def in_words(found: Answers, severities: Mapping[str, float]) -> str:
@@ -113,6 +117,7 @@ def document(found: Answers, settings: Settings) -> dict:
         "true": now.name,
         "seed": now.seed,
         "noise_seed": 0,
+        "noise_index": now.index or 0,
         "severities": dict(settings.now),
         "clean": verdicts(found.before).to_dict("records"),
         "changed": verdicts(now).to_dict("records"),

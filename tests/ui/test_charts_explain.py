@@ -193,3 +193,14 @@ def test_the_randomization_chart_shows_the_limit(trust):
     assert rows(spec, 2) == [{"x": MAX_SIMILARITY}]
     assert spec["layer"][1]["encoding"]["y"]["sort"] == list(LAYERS)
     assert "classifier 0.90, hidden 0.80" in charts_trust.randomization_alt(trust.randomization)
+
+
+def test_of_unknown_truth_the_bars_have_the_variants_colours_and_no_marks(verdicts):
+    frame = verdicts.assign(right=None, true_probability=None, margin=verdicts["margin"].abs())
+    spec = charts.margin_chart(frame).to_dict()
+    bars = spec["layer"][0]["encoding"]
+    assert bars["color"]["field"] == "variant"
+    assert "True label's probability" not in [one["title"] for one in bars["tooltip"]]
+    words = [row["words"] for rows in spec["datasets"].values() for row in rows if "words" in row]
+    assert words and not any("✓" in text or "✗" in text for text in words)
+    assert "right" not in charts.margin_alt(frame) and "wrong" not in charts.margin_alt(frame)

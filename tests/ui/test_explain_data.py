@@ -17,6 +17,7 @@ from ui.explain_data import (
     class_probabilities,
     failing_images,
     make_subject,
+    own_subject,
     verdict_sentence,
     verdicts,
 )
@@ -24,7 +25,7 @@ from ui.explain_data import (
 DIGITS = get_dataset("digits")
 
 
-def subject(logits: dict[str, list[float]], target: int = 4) -> Subject:
+def subject(logits: dict[str, list[float]], target: int | None = 4) -> Subject:
     arrays = {key: np.array(values, np.float32) for key, values in logits.items()}
     predicted = {key: int(values.argmax()) for key, values in arrays.items()}
     return Subject(DIGITS, 7, target, 1, "gn", {}, arrays, predicted, None)
@@ -126,3 +127,29 @@ def test_the_offered_pictures_are_few_and_hold_the_shown_one(current):
 
 def test_a_short_list_is_offered_whole():
     assert [3, 1, 2][around([3, 1, 2], 2)] == [3, 1, 2]
+
+
+def test_a_users_image_is_named_without_a_number_and_told_apart_by_its_content():
+    pixels = np.zeros((28, 28), np.uint8)
+    logits = {"gn": np.array(one_hot(4), np.float32)}
+    run = next(run for run in list_runs(SHIPPED_DIR, "digits") if run.variant.key == "gn")
+
+    def own(image: np.ndarray, target: int | None) -> Subject:
+        return own_subject(DIGITS, image, target, "gn", {"gn": run}, logits)
+
+    unknown, known, other = own(pixels, None), own(pixels, 8), own(pixels + 1, None)
+    assert (unknown.heading, unknown.said) == ("Your image has no known label", "your image")
+    assert (known.heading, known.said) == ("Your image is labelled 8", "your image, an 8")
+    assert len({one.identity for one in (unknown, known, other)}) == 3
+    assert own(pixels.copy(), None).identity == unknown.identity
+    assert unknown.file_stem != other.file_stem and unknown.file_stem.startswith("digits-own-")
+
+
+def test_where_the_truth_is_not_known_nothing_is_right_and_the_margin_is_over_the_runner_up():
+    found = subject({"gn": one_hot(9, 2.5), "ln": [0.5, *one_hot(4)[1:]]}, None)
+    frame = verdicts(found)
+    assert frame["margin"].tolist() == [2.5, 2.5]
+    assert frame["right"].tolist() == frame["true_probability"].tolist() == [None, None]
+    assert class_probabilities(found)["is_target"].tolist() == [None] * 20
+    sentence = verdict_sentence(found)
+    assert sentence.startswith("**Read as 4 by Layer norm; as 9 by Group norm.** The least certain")

@@ -86,3 +86,9 @@ def test_the_check_shows_every_digit_it_has():
     text = check_table(CHECK, 0.25)
     assert "×1 and ×0.25 about grey" in text
     assert re.findall(r"<td>([^<]+)</td>", text)[:3] == ["3e−05", "2.9e−05", "1e−15"]
+
+
+def test_where_the_truth_is_not_known_nothing_is_marked():
+    unknown = BEFORE.assign(right=None)
+    text = answers(unknown, unknown, clean=CLEAN, changed=CLEAN, name="your image", done="")
+    assert "aria-label" not in text and "✓" not in text and text.count("</td>") == 6
