@@ -126,7 +126,7 @@ class Board {
     for (const { width, points } of this.strokes) {
       context.lineWidth = width;
       context.beginPath();
-      context.moveTo(...points[0]);
+      context.moveTo(points[0][0] + 0.01, points[0][1]);  // a line without length is not drawn
       points.forEach((point) => context.lineTo(...point));
       context.stroke();
     }

@@ -9,7 +9,15 @@ import streamlit as st
 
 from core.data.image_gate import MAX_BYTES, MAX_SIDE, SIGNATURES
 from core.data.preprocess import POLARITIES
-from ui import address, predict_entries, predict_samples, predict_view, state
+from ui import (
+    address,
+    own_images,
+    predict_entries,
+    predict_samples,
+    predict_steps,
+    predict_view,
+    state,
+)
 from ui.drawing_canvas import Drawing, drawing_canvas
 from ui.predict_entries import MAX_FILES, PHOTO, UPLOADS, Brought, Entry, Preparation, take, uploads
 from ui.predict_refusals import show_refusals
@@ -40,21 +48,33 @@ def show(selection: Selection) -> None:
     """What was brought and what the networks say of it; a stroke runs only this part again."""
     way = _choose_way()
     beside = way in (DRAW, CAMERA)
-    left, right = st.columns([1, 2], gap="large") if beside else (st.container(), st.container())
+    left, right = st.columns([2, 3], gap="medium") if beside else (st.container(), st.container())
     with left:
         board = st.container()
         entries = _entries(way, selection)
         preparation = _choose_preparation(way)
+        steps = st.container()
     with right:
         brought = _bring(entries, preparation)
-        show_refusals(brought.refused, len(entries))
+        if way == DRAW:
+            _guide(brought)
+        else:
+            show_refusals(brought.refused, len(entries))
         if brought.owns:
             predict_view.show(selection, brought.owns, brought.refused)
-        elif way == DRAW:
-            st.info("Draw a digit: the answers follow the pen.", icon=":material/draw:")
+    with steps:
+        if brought.owns and way != SAMPLES:
+            predict_steps.show(own_images.shown_of(brought.owns), brought.owns)
     if way == DRAW:
         with board:  # after the answers: it asks for the next ones
             drawing_canvas(state.value(DRAWING, Drawing()), key=BOARD, on_draw=_keep_drawing)
+
+
+def _guide(brought: Brought) -> None:
+    """What to do while there is nothing to answer."""
+    if not brought.owns:
+        words = "Draw a digit: the answers follow the pen."
+        st.info("".join(brought.refused.values()) or words, icon=":material/draw:")
 
 
 def _choose_way() -> str:
@@ -99,6 +119,7 @@ def _control(label: str, choice: address.Choice, labels: dict[str, str], help_te
         required=True,
         format_func=labels.__getitem__,
         help=help_text,
+        wrap=True,
         **choice.widget(),
     )
     choice.settle(chosen, what=f"{choice.name} =", shown=f"“{labels[chosen]}”")
@@ -129,7 +150,9 @@ def _uploaded() -> list[Entry]:
     key = f"{UPLOADER}-{state.value(UPLOADER, 0)}"
 
     def take_over() -> None:
-        take((file.name, file.getvalue()) for file in state.value(key))
+        files = state.value(key)
+        take((file.name, file.getvalue()) for file in files)
+        state.drop_uploads(file.file_id for file in files)
         state.put(UPLOADER, state.value(UPLOADER, 0) + 1)
 
     st.file_uploader(

@@ -35,9 +35,8 @@ def show(own: OwnImage, owns: Sequence[OwnImage]) -> None:
     def choose(picked: str) -> None:
         own_images.choose(siblings[int(picked)])
 
-    st.subheader("From the picture to 28×28", anchor=False)
-    if len(siblings) > 1:
-        st.caption(f"{len(siblings)} digits were found. Press one to see its answers.")
+    found = f": {len(siblings)} digits found. Press one." if len(siblings) > 1 else ""
+    st.caption(f"From the picture to 28×28{found}")
     pick(steps_html(own), key="predict-steps", on_pick=choose)
     for notice in own.notices:
         st.caption(notice)

@@ -6,10 +6,12 @@ link reproduces the view and a choice survives a change of page.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.config import VARIANTS
@@ -97,3 +99,12 @@ def is_dark() -> bool:
 def put(name: str, new: Any) -> None:
     """Sets the value of the widget or entry `name`: in a callback, or before the widget exists."""
     st.session_state[name] = new
+
+
+def drop_uploads(file_ids: Iterable[str]) -> None:
+    """Takes files out of Streamlit's memory, which would hold them until the session ends."""
+    context = get_script_run_ctx()
+    manager = context.uploaded_file_mgr if context else None
+    if context and isinstance(manager, MemoryUploadedFileManager):
+        for file_id in file_ids:
+            manager.remove_file(context.session_id, file_id)
