@@ -46,8 +46,8 @@ def predict(
     for key, network in networks.items():
         if network.training:
             raise ValueError(f"{key} is in training mode: call eval() first.")
-    # A copy of the images, because arrays of a data set may be read-only.
-    inputs = normalize(torch.tensor(images), info.mean, info.std)
+    # A copy of the images, because arrays of a data set may be read-only or seen from behind.
+    inputs = normalize(torch.tensor(np.ascontiguousarray(images)), info.mean, info.std)
     found = {key: np.empty((len(images), NUM_CLASSES), np.float32) for key in networks}
     with torch.inference_mode():
         for index in range(len(images)):

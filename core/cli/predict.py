@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 import typer
 
+from core.analysis.image_properties import PROPERTIES
 from core.analysis.predict import agreement
 from core.cli.output import (
     RUNS_DIR,
@@ -119,6 +120,11 @@ def _rows(found: Answers) -> Iterator[tuple]:
 
 
 def _unusual(odd: pd.DataFrame) -> str:
-    return ", ".join(
-        f"{row['label'].lower()} {row['value']:.4g} {row['unit']}" for row in odd.to_dict("records")
+    """Such as "thinner strokes, a smaller size"."""
+    words = (
+        PROPERTIES[row["property"]].less
+        if row["value"] < row["low"]
+        else PROPERTIES[row["property"]].more
+        for row in odd.to_dict("records")
     )
+    return ", ".join(words)
