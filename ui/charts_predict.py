@@ -9,6 +9,8 @@ from ui.charts import PADDING, variant_color_scale, variant_label_expression, va
 from ui.charts_explain import FRAME_HEIGHT, INK, MARGIN_TITLE, ROOM_FOR_WORDS, ROW_HEIGHT
 from ui.images import format_percent
 
+ACCURACY_TITLE = "Right (%), with Wilson's 95 % interval"
+
 
 def _rows(frame: pd.DataFrame) -> alt.Y:
     axis = alt.Axis(labelExpr=variant_label_expression(), labelLimit=180, ticks=False, domain=False)
@@ -51,12 +53,7 @@ def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
     `frame` is `core.analysis.predict.accuracy_frame`.
     """
     shown = frame.assign(right=frame["num_images"] - frame["errors"])
-    x = alt.X(
-        "accuracy_percent:Q",
-        title="Right, with Wilson's 95 % interval (%)",
-        scale=alt.Scale(domain=[0, 100]),
-        axis=alt.Axis(tickCount=5),
-    )
+    scale, axis = alt.Scale(domain=[0, 100]), alt.Axis(tickCount=5)
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=None)
     base = alt.Chart(shown).encode(
         y=_rows(frame),
@@ -69,11 +66,12 @@ def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
             alt.Tooltip("high_percent:Q", title="to %", format=".1f"),
         ],
     )
-    points = base.mark_point(filled=True, size=90, opacity=1).encode(
-        x=x, shape=alt.Shape("variant:N", scale=variant_shape_scale(), legend=None)
-    )
     bars = base.mark_rule(strokeWidth=2.5).encode(
-        x=alt.X("low_percent:Q", title=x.title), x2="high_percent:Q"
+        x=alt.X("low_percent:Q", title=ACCURACY_TITLE, scale=scale, axis=axis), x2="high_percent:Q"
+    )
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(
+        x="accuracy_percent:Q",
+        shape=alt.Shape("variant:N", scale=variant_shape_scale(), legend=None),
     )
     return alt.LayerChart(layer=[bars, points]).properties(
         height=ROW_HEIGHT * len(frame) + FRAME_HEIGHT, padding=PADDING

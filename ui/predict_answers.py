@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ui.images import format_percent, png_data_url
 
 USUAL = (0.2, 0.8)
 """Where the 1st and the 99th percentile lie along a strip of width 1."""
+SLANTED = ("slanted further to the left", "slanted further to the right")
 HEADS = ("Variant", "Says", "Probability", "Runner-up", "Margin (logits)", "Entropy (bits)")
 
 
@@ -139,19 +140,21 @@ def amount(value: float, unit: str) -> str:
 def compared(row: Mapping) -> str:
     """A row of `typicality` in words: "thinner strokes than 99 % of the training images"."""
     found, above = PROPERTIES[row["property"]], row["percentile"]
-    words, share = (found.more, above) if above >= 50 else (found.less, 100 - above)
+    less, more = SLANTED if found.key == "slant" else (found.less, found.more)
+    words, share = (more, above) if above >= 50 else (less, 100 - above)
     whole = math.floor(share * 10) / 10 if share > 99 else math.floor(share)
     return f"{words} than {f'{whole:g} %' if share < 100 else 'all'} of the training images"
 
 
-def most_unusual(frame: pd.DataFrame) -> Mapping | None:
-    """The row of one image in `typicality` that is furthest out, None where nothing is known.
+def most_unusual(rows: Sequence[Mapping]) -> Mapping | None:
+    """Of one image's rows of `typicality` the one furthest out, None where nothing is known.
 
     By percentiles from the median; of equal ones by the distance in widths of the usual range.
     """
-    rows = frame.dropna(subset=["value"]).to_dict("records")
     return max(
-        rows, key=lambda row: (abs(row["percentile"] - 50), abs(place(row) - 0.5)), default=None
+        (row for row in rows if not math.isnan(row["value"])),
+        key=lambda row: (abs(row["percentile"] - 50), abs(place(row) - 0.5)),
+        default=None,
     )
 
 

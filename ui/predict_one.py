@@ -13,8 +13,9 @@ from streamlit.errors import StreamlitPageNotFoundError
 from core.data.datasets import DatasetInfo
 from core.training.runs import Run
 from ui import explain_choice, predict_labels, predict_networks, state
+from ui.charts import to_png, to_svg
 from ui.charts_predict import answers_chart
-from ui.downloads import download_row
+from ui.downloads import csv_file, download_files
 from ui.drawing import draw
 from ui.failures_tables import probability_table
 from ui.own_images import OwnImage
@@ -116,7 +117,12 @@ def _classes(told: Told) -> None:
         shown = dict(zip(told.said["variant"], told.said["label"], strict=True))
         html = probability_table(frame, variants=shown, class_names=info.class_names)
         pick(html, key="predict-classes")
-        words = "green is the true label, orange another." if own.true is not None else ""
-        st.caption(f"Probability of each class; {words}".rstrip("; ").rstrip(".") + ".")
-    name = f"answers-{info.key}-{own.digest[:8]}-seed-{told.seed}"
-    download_row(answers_chart(told.said), told.said.drop(columns="image"), name)
+        colors = "" if own.true is None else "; green is the true label, orange another one"
+        st.caption(f"Probability of each class{colors}.")
+    name, said = f"answers-{info.key}-{own.digest[:8]}-seed-{told.seed}", told.said
+    files = {"CSV": csv_file(said.drop(columns="image"))}
+    files |= {
+        "PNG": lambda: to_png(answers_chart(said)),
+        "SVG": lambda: to_svg(answers_chart(said)),
+    }
+    download_files(files, name)

@@ -17,7 +17,7 @@ from core.training.runs import Run
 from ui.failures_tables import variant_color
 from ui.images import format_percent, png_data_url
 from ui.own_images import OwnImage
-from ui.predict_answers import compared, most_unusual
+from ui.predict_answers import compared, most_unusual, style
 
 ALL, SPLIT, WRONG, UNUSUAL, REFUSED = "all", "split", "wrong", "unusual", "refused"
 FILTERS = {
@@ -46,32 +46,38 @@ def overview(
     truth is not known), `unusual` (the property furthest out, in words), `is_unusual`, and `far`
     (percentiles from the median). `said` is `answers_frame` and `odd` is `typicality` of `owns`.
     """
-    odd_rows = {int(str(image)): rows for image, rows in odd.groupby("image")}
-    rows = []
-    for (_, frame), (place, own) in zip(said.groupby("image"), enumerate(owns), strict=True):
-        true = own.true
-        rows.append(
-            {
-                "place": place,
-                "name": own.name,
-                "true": None if true is None else class_names[true],
-                **dict(zip(frame["variant"], frame["predicted_name"], strict=True)),
-                **dict(zip(frame["variant"] + "_probability", frame["probability"], strict=True)),
-                "agree": agreement(frame).largest,
-                "entropy": frame["entropy"].mean(),
-                "wrong": np.nan if true is None else int((frame["predicted"] != true).sum()),
-                **_unusual(odd_rows.get(place)),
-            }
-        )
-    return pd.DataFrame(rows)
+    shape = len(owns), said["variant"].nunique()
+    predicted = said["predicted"].to_numpy().reshape(shape)
+    true = np.array([np.nan if own.true is None else own.true for own in owns], float)
+    wrong = (predicted != true[:, None]).sum(axis=1)
+    places = [dict(zip(said["variant"], row, strict=False)) for row in predicted.tolist()]
+    names = pd.DataFrame(places).map(class_names.__getitem__)
+    shares = said["probability"].to_numpy().reshape(shape)
+    return pd.DataFrame(
+        {
+            "place": range(len(owns)),
+            "name": [own.name for own in owns],
+            "true": [None if own.true is None else class_names[own.true] for own in owns],
+            **names,
+            **{f"{key}_probability": shares[:, number] for number, key in enumerate(names)},
+            "agree": (predicted[:, :, None] == np.arange(len(class_names))).sum(axis=1).max(axis=1),
+            "entropy": said["entropy"].to_numpy().reshape(shape).mean(axis=1),
+            "wrong": np.where(np.isnan(true), np.nan, wrong),
+            **_unusual(odd, len(owns)),
+        }
+    )
 
 
-def _unusual(odd: pd.DataFrame | None) -> dict:
-    row = None if odd is None else most_unusual(odd)
-    if row is None:
-        return {"unusual": "", "is_unusual": False, "far": np.nan}
-    far = abs(row["percentile"] - 50)
-    return {"unusual": compared(row), "is_unusual": bool(row["is_unusual"]), "far": far}
+def _unusual(odd: pd.DataFrame, num_images: int) -> dict[str, list]:
+    rows: list[list[Mapping]] = [[] for _ in range(num_images)]
+    for row in odd.to_dict("records"):
+        rows[row["image"]].append(row)
+    found = [most_unusual(of_image) for of_image in rows]
+    return {
+        "unusual": [compared(row) if row else "" for row in found],
+        "is_unusual": [bool(row and row["is_unusual"]) for row in found],
+        "far": [abs(row["percentile"] - 50) if row else np.nan for row in found],
+    }
 
 
 def passing(frame: pd.DataFrame, shown: str, num_variants: int) -> pd.DataFrame:
@@ -114,7 +120,7 @@ def rows_table(
     body = [_row(row, owns[row["place"]], variants, current) for row in frame.to_dict("records")]
     body += [_refusal(name, why, len(variants) + 4) for name, why in refused.items()]
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="All images">'
+        f'{style()}<div class="scroll" tabindex="0" role="region" aria-label="All images">'
         '<table class="who many"><thead><tr><th scope="col">Image</th><th scope="col">True</th>'
         f'{heads}<th scope="col">Agree</th><th scope="col">Entropy (bits)</th>'
         f'<th scope="col" class="wide">Least usual</th></tr></thead>'

@@ -67,10 +67,10 @@ def _choose(frame: pd.DataFrame, many: Many) -> tuple[str, str]:
     counts = {key: len(passing(frame, key, len(many.runs))) for key in FILTERS}
     counts |= {"all": len(frame) + len(many.refused), REFUSED: len(many.refused)}
     which = address.one_of("answers", list(FILTERS))
-    shown = st.segmented_control(
+    shown = st.selectbox(
         "Show",
         list(FILTERS),
-        required=True,
+        width=180,
         format_func=lambda key: f"{FILTERS[key]} ({counts[key]:,})",
         **which.widget(),
     )
