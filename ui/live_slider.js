@@ -1,5 +1,5 @@
 const SETTLES_AFTER = 300;  // ms without a move
-const PATIENCE = 3000;  // ms after which an answer is taken for lost
+const PATIENCE = 3000;  // ms after which a move is taken for lost
 
 const words = (spec, value) =>
   spec.prefix + String(Number(value.toPrecision(4))).replace("-", "−") + spec.suffix;
@@ -75,15 +75,20 @@ function ask(box, settled) {
 
 // Sends what is next, unless the page still answers what was sent before.
 function pump(box) {
-  const live = box.live;
-  const waits = live.sent > live.answered && performance.now() - live.sentAt < PATIENCE;
-  if (waits || !live.next) return;
-  live.sent += 1;
-  live.sentAt = performance.now();
-  const { name, values } = live;
-  box.send({ count: live.sent, name, values: { ...values }, settled: live.next.settled });
+  const { sent, answered, next } = box.live;
+  if (sent <= answered && next) send(box, next.settled);
+}
+
+// What stays unanswered may have been lost, as where the page starts anew: it is sent once more.
+function send(box, settled) {
+  const { live } = box;
+  const count = (live.sent += 1);
   live.next = null;
-  setTimeout(() => pump(box), PATIENCE);
+  box.report({ count, name: live.name, values: { ...live.values }, settled });
+  setTimeout(() => {
+    const isLost = live.answered < count && live.sent === count && box.isConnected;
+    if (isLost) send(box, live.next ? live.next.settled : settled);
+  }, PATIENCE);
 }
 
 // Takes over the page's values, unless a move is still on its way to it.
@@ -105,12 +110,12 @@ export default function ({ data, parentElement, setStateValue }) {
   if (!box) {
     box = element("div", { class: "sliders" }, parentElement);
     const { answered } = data;
-    box.live = { sent: answered, answered, sentAt: 0, next: null, timer: null, name: "", values: {} };
+    box.live = { sent: answered, answered, next: null, timer: null, name: "", values: {} };
     for (const near of data.wake ? ["pointerenter", "focusin"] : []) {
       box.addEventListener(near, () => ask(box, true), { once: true });
     }
   }
-  box.send = (moved) => setStateValue("moved", moved);
+  box.report = (moved) => setStateValue("moved", moved);
   const shape = JSON.stringify(data.groups);
   if (box.shape !== shape) {
     build(box, data.groups);
