@@ -31,6 +31,8 @@ class DatasetInfo:
     """What is known of a data set without reading it.
 
     `mean` and `std` are those of the training pixels scaled to [0, 1], for normalization.
+    `centring` says what of a digit lies in the centre of the field, its centre of mass or its
+    middle: see `core.data.preprocess.CENTRINGS`.
     """
 
     key: str
@@ -43,6 +45,7 @@ class DatasetInfo:
     downloadable: bool
     description: str
     source: str
+    centring: str = "mass"
 
 
 DATASETS: dict[str, DatasetInfo] = {
@@ -121,6 +124,7 @@ DATASETS: dict[str, DatasetInfo] = {
                 "the same writers are in both parts."
             ),
             source="Alpaydin and Kaynak, 1998",
+            centring="box",
         ),
     )
 }

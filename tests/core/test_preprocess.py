@@ -206,7 +206,7 @@ def test_faint_dirt_is_not_taken_for_ink():
     dirty = 255 - PAPER
     dirty[2, 2] = 20
     np.testing.assert_array_equal(read(dirty), BAR)
-    dirty[2, 2] = 30
+    dirty[2, 2:10] = 30
     assert (read(dirty) != BAR).any()
 
 
@@ -223,12 +223,12 @@ def test_eight_pixels_are_enough():
 def test_the_steps_are_shown_in_order_and_small():
     page = np.pad(PAPER, ((500, 0), (0, 0)), constant_values=255)
     steps = preprocess(Picture(page, ("Seen before.",))).steps
-    assert list(steps) == ["grey", "inverted", "cropped"]
-    assert [step.shape for step in steps.values()] == [(256, 14), (256, 14), (20, 12)]
+    assert list(steps) == ["grey", "ink", "cropped", "centred"]
+    assert [step.shape for step in steps.values()] == [(256, 14), (256, 14), (20, 12), (28, 28)]
     assert all(step.dtype == np.uint8 for step in steps.values())
     assert (steps["cropped"] == 255).all()
     assert steps["grey"].max() == 255 and (steps["grey"][0] == 255).all()
-    assert (steps["inverted"][0] == 0).all()
+    assert (steps["ink"][0] == 0).all()
     assert list(read_image(encode(DIGIT)).steps) == ["grey"]
 
 

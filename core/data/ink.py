@@ -1,0 +1,74 @@
+"""Where there is ink on paper and how much of it, in drawings and scans and in photographs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.data.image_gate import MIN_CONTRAST
+from core.data.lighting import background, border, even_light, is_even
+
+MIN_INK = 0.1
+"""Part of the strongest ink from which a pixel counts as ink; less is blur and dirt."""
+MIN_INK_PHOTOGRAPHED = 0.3
+"""The same in photographs, where there is also the print of lined paper."""
+MIN_DARKNESS = 0.06
+"""Part of the light that ink takes in a photograph, at least; less are uneven spots of paper."""
+NOISE = 5
+"""Standard deviations of the paper's grain that ink is darker by, after slight smoothing."""
+STRONG = 98
+"""Percentile of the ink found that counts as strong."""
+FRAME = 0.25
+"""Part of a side of the picture that something other than a digit covers at its border."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ink:
+    """`values` (H, W) float32, 0 on paper, at most 1; `inked` (H, W) bool, where a stroke is."""
+
+    values: np.ndarray
+    inked: np.ndarray
+    is_photographed: bool
+
+
+def find_ink(levels: np.ndarray) -> Ink:
+    """The dark ink in `levels` (H, W) uint8; nothing is inked where there is none."""
+    return _drawn(levels) if is_even(levels) else _photographed(levels)
+
+
+def _drawn(levels: np.ndarray) -> Ink:
+    paper = background(levels)
+    noise = np.percentile(np.abs(border(levels).astype(float) - paper), 95)
+    values = np.maximum(paper - levels.astype(np.float32) - noise, 0) / 255
+    strongest = values.max()
+    if strongest * 255 < MIN_CONTRAST // 2:
+        return Ink(values, np.zeros(values.shape, bool), False)
+    return Ink(values, values >= MIN_INK * strongest, False)
+
+
+def _photographed(levels: np.ndarray) -> Ink:
+    from scipy import ndimage
+
+    values = even_light(levels)
+    values = values - np.median(values)
+    smooth = ndimage.gaussian_filter(values, 1)
+    found = without_frame(smooth > max(NOISE * _spread(smooth), MIN_DARKNESS))
+    if found.any():
+        found &= smooth > MIN_INK_PHOTOGRAPHED * np.percentile(smooth[found], STRONG)
+    return Ink(np.maximum(values - 2 * _spread(values), 0), found, True)
+
+
+def _spread(values: np.ndarray) -> float:
+    """The standard deviation of what is near 0, as most of a page is."""
+    return 1.4826 * float(np.median(np.abs(values)))
+
+
+def without_frame(inked: np.ndarray) -> np.ndarray:
+    """`inked` (H, W) bool without what lies along the border, such as a table beside the paper."""
+    from scipy import ndimage
+
+    labels, number = ndimage.label(inked, np.ones((3, 3)))
+    covered = np.bincount(border(labels), minlength=number + 1)
+    is_frame = covered >= FRAME * min(inked.shape)
+    return inked & ~is_frame[labels]
