@@ -48,6 +48,11 @@ def main() -> None:
             st.Page("pages/transplants.py", title="Transplants", icon=":material/swap_horiz:"),
             st.Page("pages/inside.py", title="Inside", icon=":material/layers:"),
             st.Page(
+                "pages/normalization.py",
+                title="Normalization by hand",
+                icon=":material/calculate:",
+            ),
+            st.Page(
                 overview, title="Overview", visibility="hidden"
             ),  # so that /overview is an address too
         ]

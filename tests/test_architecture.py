@@ -38,13 +38,16 @@ TORCH_FREE = (
     *("core.analysis.transplant_matrix", "core.analysis.flow_table"),
     *("core.analysis.derived", "core.analysis.robustness", "core.analysis.robustness_table"),
     *("core.data.datasets", "core.data.image_gate", "core.data.preprocess"),
-    "core.data.corruptions",
+    *("core.data.corruptions", "core.analysis.by_hand", "core.analysis.by_hand_table"),
+    *("core.analysis.by_hand_changes", "core.analysis.by_hand_example"),
     *("ui.charts", "ui.images", "ui.resources", "ui.sidebar"),
 )
 TORCH_FREE_PAGES = (
     "streamlit_app",
     *("pages.overview", "pages.curves", "pages.failures", "pages.explain"),
     *("pages.nuisance", "pages.batch_mates", "pages.transplants", "pages.inside"),
+    "pages.normalization",
+    "pages.predict",
 )
 
 

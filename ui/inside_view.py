@@ -31,10 +31,10 @@ def show(subject: Subject) -> None:
     if subject.image is None:
         st.caption("This needs the picture, which is not on this machine.")
         return
-    number = _choose_layer()
+    number = choose_layer()
     try:
         with st.spinner("Following the image through the networks…"):
-            found = _views(subject)
+            found = views(subject)
     except NormLabError as error:
         st.warning(f"Nothing to show: {error}", icon=":material/warning:")
         return
@@ -42,7 +42,8 @@ def show(subject: Subject) -> None:
     _all_layers(subject, found)
 
 
-def _choose_layer() -> int:
+def choose_layer() -> int:
+    """The normalization layer that is shown, 1 to 7; Normalization by hand asks for it too."""
     choice = address.one_of(LAYER, NUMBERS)
     chosen = st.segmented_control(
         "Normalization layer",
@@ -55,7 +56,8 @@ def _choose_layer() -> int:
     return int(chosen)
 
 
-def _views(subject: Subject) -> dict[str, list[LayerView]]:
+def views(subject: Subject) -> dict[str, list[LayerView]]:
+    """The seven layers of each variant's network on the image, computed once."""
     digests = tuple((key, run.digest) for key, run in subject.runs.items())
     return _cached_views(digests, subject.identity, subject)
 

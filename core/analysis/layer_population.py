@@ -117,3 +117,31 @@ def as_far_out(values: np.ndarray, own: float) -> np.ndarray:
         return np.minimum(np.searchsorted(ordered, x, side="right"), above)
 
     return tail(values) <= tail(np.array(own))
+
+
+def outlyingness(statistics: LayerPopulation, reference: LayerPopulation) -> np.ndarray:
+    """How unusual the statistics of each image are (N,): the largest |z| of the layer.
+
+    Over means and log variances (with ε) of all groups, against mean and standard deviation of
+    `reference`.
+    """
+    scores = []
+    for name in ("mean", "var"):
+        own, others = (
+            getattr(one, name) if name == "mean" else np.log(one.var + one.eps)
+            for one in (statistics, reference)
+        )
+        spread = others.std(0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores.append(np.where(spread > 0, np.abs(own - others.mean(0)) / spread, 0.0))
+    return np.concatenate(scores, axis=1).max(axis=1)
+
+
+def separation(failing: np.ndarray, right: np.ndarray) -> float:
+    """AUROC: how often a failing image scores above a right one, ties half; 0.5 separates nothing.
+
+    Scores (F,) and (R,), neither empty.
+    """
+    ordered = np.sort(right)
+    below, upto = (np.searchsorted(ordered, failing, side=side) for side in ("left", "right"))
+    return float((below + upto).mean() / (2 * len(right)))

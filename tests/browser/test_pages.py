@@ -17,13 +17,15 @@ MUST_SHOW = {
     "batch_mates": ["group and layer norm from the image alone"],
     "transplants": ["weights of one variant"],
     "inside": ["Test image", "Normalization layer"],
+    "normalization": ["Means and variances", "Largest |difference|"],
 }
+TITLES = {"normalization": "Normalization by hand"}
 PAGES = list(MUST_SHOW)
 BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 22, 29)"}
 
 
 def title(name: str) -> str:
-    return name.capitalize().replace("_", " ")
+    return TITLES.get(name, name.capitalize().replace("_", " "))
 
 
 def assert_shows(page, name: str) -> None:

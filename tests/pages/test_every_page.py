@@ -11,7 +11,12 @@ from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
+TITLES = {"normalization": "Normalization by hand"}
 WITHOUT_TORCH = ["overview", "curves", "failures", "transplants"]
+
+
+def title(page: str) -> str:
+    return TITLES.get(page, page.capitalize().replace("_", " "))
 
 
 def alone(page: str) -> AppTest:
@@ -27,7 +32,7 @@ def test_the_pages_are_those_of_the_navigation():
     navigation = (ROOT / "streamlit_app.py").read_text()
     assert [
         *("batch_mates", "curves", "explain", "failures", "inside", "nuisance", "overview"),
-        *("parameters", "predict", "transplants"),
+        *("normalization", "parameters", "predict", "transplants"),
     ] == PAGES
     assert all(f"pages/{page}.py" in navigation for page in PAGES)
 
@@ -38,7 +43,7 @@ def test_page_alone_says_what_it_answers(page, seeds, fake_checkpoints):
     fake_checkpoints({"digits": seeds}, num_images=360)
     app = alone(page)
     assert not app.exception and not app.error
-    assert app.title[0].value == page.capitalize().replace("_", " ")
+    assert app.title[0].value == title(page)
     assert "?" in app.markdown[0].value
 
 
@@ -48,7 +53,7 @@ def test_page_by_navigation_shows_the_same_title(page, fake_checkpoints):
     app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
     app.switch_page(f"pages/{page}.py").run()
     assert not app.exception and not app.error
-    assert app.title[0].value == page.capitalize().replace("_", " ")
+    assert app.title[0].value == title(page)
 
 
 @pytest.mark.parametrize("page", PAGES)
