@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 import altair as alt
 import pandas as pd
 import streamlit as st
+from streamlit import runtime
 
 from ui.charts import to_png, to_svg
 
@@ -19,6 +21,9 @@ MIME = {
     "SVG": "image/svg+xml",
     "TeX": "application/x-tex",
 }
+
+KEPT = itertools.cycle(range(16))
+"""Places for the files made last, of all sessions."""
 
 
 def download_row(chart: alt.TopLevelMixin | None, frame: pd.DataFrame, name: str) -> None:
@@ -45,7 +50,7 @@ def download_files(files: Mapping[str, Callable[[], bytes]], name: str) -> None:
         for label, make in files.items():
             st.download_button(
                 label,
-                data=make,
+                data=partial(_make_and_keep, make, f"{name}.{label.lower()}", MIME[label]),
                 file_name=f"{name}.{label.lower()}",
                 mime=MIME[label],
                 key=f"download-{name}-{label}",
@@ -54,3 +59,16 @@ def download_files(files: Mapping[str, Callable[[], bytes]], name: str) -> None:
                 type="tertiary",
                 on_click="ignore",
             )
+
+
+def _make_and_keep(make: Callable[[], bytes], file_name: str, mime: str) -> bytes:
+    """What `make` makes, kept until the browser has fetched it.
+
+    Streamlit throws a file made on demand away once two scripts have ended, anyone's; a slow
+    browser would then save an error page under a number for a name.
+    """
+    content = make()
+    if runtime.exists():
+        files, place = runtime.get_instance().media_file_mgr, f"download-{next(KEPT)}"
+        files.add(content, mime, place, file_name, is_for_static_download=True)
+    return content

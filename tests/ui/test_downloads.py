@@ -1,0 +1,52 @@
+"""What download buttons hand out: files made on demand, there until they are fetched."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+
+from ui.downloads import csv_file, download_files
+
+
+@pytest.fixture
+def press(monkeypatch):
+    """Presses the button of a file that `make` makes: manager and storage afterwards."""
+    storage = MemoryMediaFileStorage("/media")
+    manager = MediaFileManager(storage)
+    monkeypatch.setattr(runtime, "exists", lambda: True)
+    monkeypatch.setattr(runtime, "get_instance", lambda: SimpleNamespace(media_file_mgr=manager))
+    found = []
+    monkeypatch.setattr(st, "download_button", lambda label, **given: found.append(given))
+
+    def pressed(make, name):
+        download_files({"CSV": make}, name)
+        given = found.pop()
+        file_id = manager.add_deferred(given["data"], given["mime"], "1", given["file_name"])
+        url = manager.execute_deferred(file_id)
+        return url.rsplit("/", 1)[1]
+
+    return pressed, manager, storage
+
+
+def test_a_file_outlives_the_ends_of_scripts_and_keeps_its_name(press):
+    pressed, manager, storage = press
+    name = pressed(csv_file(pd.DataFrame({"a": [1]})), "curves")
+    for _ in range(5):
+        manager.remove_orphaned_files()
+    file = storage.get_file(name)
+    assert (file.filename, file.content) == ("curves.csv", b"a\n1\n")
+
+
+def test_only_the_files_made_last_are_kept(press):
+    pressed, manager, storage = press
+    for number in range(40):
+        pressed(lambda number=number: b"%d" % number, f"file-{number}")
+    for _ in range(5):
+        manager.remove_orphaned_files()
+    assert len(storage._files_by_id) == 16
