@@ -19,7 +19,6 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,7 @@ from core.analysis.evaluate import evaluate_logits
 from core.config import IMAGE_SIZE, VARIANTS
 from core.data.datasets import data_dir, get_dataset, load_split
 from core.data.image_gate import read_picture
-from core.data.preprocess import DIGIT_SIZE, find_digits, preprocess
+from core.data.preprocess import DIGIT_SIZE, find_digits, largest
 from core.device import device_name
 from core.errors import ImageError, NormLabError
 from core.training.checkpoint import load_network
@@ -108,19 +107,13 @@ def _ruling(
     return ruling
 
 
-def read(content: bytes, centring: str) -> tuple[np.ndarray | None, str]:
-    """What is made of a photograph, None where it is refused, and what became of it in a word."""
+def read(content: bytes, centring: str) -> tuple[np.ndarray | None, int]:
+    """The largest digit in a photograph, None where it is refused, and how many were found."""
     try:
-        found = read_image(content, centring=centring)
-        return found.image, "several" if "digits: this" in " ".join(found.notices) else "one"
+        digits = find_digits(read_picture(content), centring=centring)
     except ImageError:
-        return None, "refused"
-
-
-def read_all(images: np.ndarray, paper: str, seed: int) -> Iterator[tuple[np.ndarray | None, str]]:
-    """`read` of each image's photograph, which depends on the seed and the image's place only."""
-    for place, image in enumerate(images):
-        yield read(photograph(image, np.random.default_rng([seed, place]), paper))
+        return None, 0
+    return largest(digits).image, len(digits)
 
 
 def accuracies(
@@ -145,8 +138,14 @@ def measure(dataset: str, count: int, paper: str, seed: int) -> dict:
     torch.set_num_threads(1)
     images, targets = load_split(dataset, data_dir(), "test")
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
-    found = list(read_all(images[chosen], paper, seed))
-    frame = accuracies(dataset, images[chosen], targets[chosen], [one for one, _ in found])
+    images, targets = images[chosen], targets[chosen]
+    # Each photograph depends on the seed and its place in the list only.
+    draws = (np.random.default_rng([seed, place]) for place in range(len(images)))
+    found = [
+        read(photograph(image, draw, paper), get_dataset(dataset).centring)
+        for image, draw in zip(images, draws, strict=True)
+    ]
+    frame = accuracies(dataset, images, targets, [image for image, _ in found])
     worst = frame.loc[frame["ratio"].idxmin()]
     return {
         "ratio": round(worst["ratio"], 4),
@@ -156,9 +155,9 @@ def measure(dataset: str, count: int, paper: str, seed: int) -> dict:
         "machine": f"{device_name('cpu')}, torch {torch.__version__}",
         "dataset": dataset,
         "paper": paper,
-        "images": len(chosen),
+        "images": len(images),
         "seed": seed,
-        "digits_found": dict(Counter(what for _, what in found)),
+        "digits_found": dict(sorted(Counter(number for _, number in found).items())),
         "variants": json.loads(frame.round(4).to_json(orient="records")),
     }
 
@@ -179,8 +178,11 @@ def main() -> None:
     if options.json:
         print(json.dumps(result, indent=2))
         return
-    found = ", ".join(f"{number} {what}" for what, number in result["digits_found"].items())
-    print(f"{result['dataset']}, {result['images']} images, seed {result['seed']}; digits: {found}")
+    found = ", ".join(f"{n} in {images}" for n, images in result["digits_found"].items())
+    print(
+        f"{result['dataset']}, {result['paper']} paper, {result['images']} images, seed {result['seed']}"
+    )
+    print(f"digits found: {found}")
     print(pd.DataFrame(result["variants"]).to_string(index=False))
 
 

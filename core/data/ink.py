@@ -53,10 +53,10 @@ def _photographed(levels: np.ndarray) -> Ink:
     values = even_light(levels)
     values = values - np.median(values)
     smooth = ndimage.gaussian_filter(values, 1)
-    found = without_frame(smooth > max(NOISE * _spread(smooth), MIN_DARKNESS))
+    found = smooth > max(NOISE * _spread(smooth), MIN_DARKNESS)
     if found.any():
         found &= smooth > MIN_INK_PHOTOGRAPHED * np.percentile(smooth[found], STRONG)
-    return Ink(np.maximum(values - 2 * _spread(values), 0), found, True)
+    return Ink(np.maximum(values - 2 * _spread(values), 0), without_frame(found), True)
 
 
 def _spread(values: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""How light falls on paper: whether evenly, which of ink and paper is darker, and ink without it."""
+"""How light falls on paper: evenly or not, what is darker than the paper, and how much."""
 
 from __future__ import annotations
 

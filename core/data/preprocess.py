@@ -6,7 +6,7 @@ its centre of mass put in the centre of the field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
 from pathlib import Path
@@ -72,9 +72,19 @@ def preprocess(picture: Picture, *, polarity: str = "auto", centring: str = "mas
     digits = find_digits(picture, polarity=polarity, centring=centring)
     if len(digits) == 1:
         return digits[0]
-    largest = max(digits, key=lambda digit: digit.steps["cropped"].size)
+    chosen = largest(digits)
     notice = f"The picture shows {len(digits)} digits: this is the largest."
-    return replace(largest, notices=(*largest.notices, notice))
+    return replace(chosen, notices=(*chosen.notices, notice))
+
+
+def largest(digits: Sequence[Preprocessed]) -> Preprocessed:
+    """The digit whose box covers most of the picture."""
+    return max(digits, key=_covered)
+
+
+def _covered(digit: Preprocessed) -> int:
+    top, left, bottom, right = digit.box or (0, 0, 0, 0)
+    return (bottom - top) * (right - left)
 
 
 def find_digits(

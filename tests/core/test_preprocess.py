@@ -17,6 +17,7 @@ from core.data.preprocess import (
     Preprocessed,
     background,
     center,
+    find_digits,
     find_polarity,
     preprocess,
     read_image,
@@ -202,12 +203,12 @@ def test_thin_strokes_keep_their_proportion():
     assert lying > 50 and lying == pytest.approx(upright * (100 / 255), abs=1)
 
 
-def test_faint_dirt_is_not_taken_for_ink():
-    dirty = 255 - PAPER
-    dirty[2, 2] = 20
-    np.testing.assert_array_equal(read(dirty), BAR)
-    dirty[2, 2:10] = 30
-    assert (read(dirty) != BAR).any()
+def test_a_tenth_of_the_strongest_ink_is_still_ink():
+    page = 255 - PAPER
+    page[10:30, 24] = 25
+    np.testing.assert_array_equal(read(page), BAR)
+    page[10:30, 24] = 26
+    assert len(find_digits(Picture(page))) == 2
 
 
 def test_eight_pixels_are_enough():
