@@ -1,6 +1,6 @@
 const SIDE = 280;  // px of the drawing that is sent, ten for each of the 28
 const STEP = 8;  // px that an arrow key moves the pen; 2 with Shift
-const PATIENCE = 3000;  // ms after which an answer is taken for lost
+const PATIENCE = 3000;  // ms after which a drawing is taken for lost
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const PARTS = `
@@ -8,7 +8,7 @@ const PARTS = `
   aria-describedby="help"></canvas><i class="pen" aria-hidden="true"></i>
 <div class="tools">
   <button type="button" class="undo">Undo</button><button type="button" class="clear">Clear</button>
-  <label>Pen <input type="range" min="8" max="48" step="2" value="22"></label><output></output>
+  <label>Pen <input type="range" min="8" max="48" step="2" value="26"></label><output></output>
 </div>
 <p id="help">Draw with the mouse, a finger or a pen. By keyboard: arrow keys move the pen, with Shift
   in small steps; Space puts it down and lifts it.</p>
@@ -26,7 +26,7 @@ class Board {
     this.cleared = [];
     this.active = null;  // the stroke that grows
     this.at = [SIDE / 2, SIDE / 4];  // where the keyboard's pen is
-    this.live = { sent: data.answered, answered: data.answered, sentAt: 0, isNew: false };
+    this.live = { sent: data.answered, answered: data.answered, isNew: false };
     this.listen();
     this.show();
   }
@@ -145,15 +145,21 @@ class Board {
 
   // Sends the drawing, unless the page still answers what was sent before.
   pump() {
+    const { sent, answered, isNew } = this.live;
+    if (sent <= answered && isNew) this.deliver();
+  }
+
+  // What stays unanswered may have been lost, as where the page starts anew: it is sent once more.
+  deliver() {
     const { live } = this;
-    const waits = live.sent > live.answered && performance.now() - live.sentAt < PATIENCE;
-    if (waits || !live.isNew) return;
+    const count = (live.sent += 1);
     live.isNew = false;
-    live.sent += 1;
-    live.sentAt = performance.now();
     const png = this.strokes.length ? this.canvas.toDataURL("image/png") : "";
-    this.send({ count: live.sent, png, strokes: this.strokes });
-    setTimeout(() => this.pump(), PATIENCE);
+    this.send({ count, png, strokes: this.strokes });
+    setTimeout(() => {
+      const isLost = live.answered < count && live.sent === count && this.canvas.isConnected;
+      if (isLost) this.deliver();
+    }, PATIENCE);
   }
 }
 

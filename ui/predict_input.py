@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.image_gate import MAX_BYTES, MAX_SIDE, SIGNATURES
 from core.data.preprocess import POLARITIES
@@ -43,38 +44,56 @@ PATIENCE = 2.0
 """Seconds after which a progress bar says how long it will take."""
 
 
+BESIDE = """<style>
+@media (min-width: 1000px) {
+  .st-key-board-and-answers {
+    display: grid; grid-template: auto 1fr / minmax(0, 2fr) minmax(0, 3fr); gap: 1rem 2rem;
+  }
+  .st-key-board-and-answers > :has(> .st-key-beside-board) { grid-area: 1 / 2 / span 2; }
+}
+</style>"""
+"""The answers beside the board; on a phone right below it, and the steps last."""
+
+
 @st.fragment
 def show(selection: Selection) -> None:
     """What was brought and what the networks say of it; a stroke runs only this part again."""
     way = _choose_way()
-    beside = way in (DRAW, CAMERA)
-    left, right = st.columns([2, 3], gap="medium") if beside else (st.container(), st.container())
-    with left:
+    first, answers, steps = _places(way)
+    with first:
         board = st.container()
         entries = _entries(way, selection)
         preparation = _choose_preparation(way)
-        steps = st.container()
-    with right:
         brought = _bring(entries, preparation)
-        if way == DRAW:
-            _guide(brought)
-        else:
+        if way != DRAW:
             show_refusals(brought.refused, len(entries))
+    with answers:
+        if way == DRAW and not brought.owns:
+            _guide(brought)
         if brought.owns:
             predict_view.show(selection, brought.owns, brought.refused)
     with steps:
         if brought.owns and way != SAMPLES:
             predict_steps.show(own_images.shown_of(brought.owns), brought.owns)
-    if way == DRAW:
-        with board:  # after the answers: it asks for the next ones
+    with board:
+        if way == DRAW:  # after the answers: it asks for the next ones
             drawing_canvas(state.value(DRAWING, Drawing()), key=BOARD, on_draw=_keep_drawing)
+
+
+def _places(way: str) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+    """Where the way in, the answers and the steps go; many answers need the whole width."""
+    if way in (DRAW, CAMERA):
+        st.html(BESIDE)
+        with st.container(key="board-and-answers"):
+            return st.container(), st.container(key="beside-board"), st.container()
+    first, steps, answers = (st.container() for _ in range(3))
+    return first, answers, steps
 
 
 def _guide(brought: Brought) -> None:
     """What to do while there is nothing to answer."""
-    if not brought.owns:
-        words = "Draw a digit: the answers follow the pen."
-        st.info("".join(brought.refused.values()) or words, icon=":material/draw:")
+    words = "Draw a digit: the answers follow the pen."
+    st.info("".join(brought.refused.values()) or words, icon=":material/draw:")
 
 
 def _choose_way() -> str:
