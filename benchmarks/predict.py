@@ -77,7 +77,9 @@ def load_networks(dataset: str) -> dict[str, Network]:
 
 def answer(uploads: Sequence[bytes], networks: Networks, info: DatasetInfo) -> pd.DataFrame:
     """All that Predict does with files; the frame of answers to the first digit of each."""
-    images = np.stack([find_digits(read_picture(content))[0].image for content in uploads])
+    pictures = map(read_picture, uploads)
+    digits = [find_digits(one, centring=info.centring)[0] for one in pictures]
+    images = np.stack([one.image for one in digits])
     typicality(images, info.key)
     return answers_frame(predict(networks, images, info), info.class_names)
 

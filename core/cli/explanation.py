@@ -161,7 +161,7 @@ def read_subject(question: Question) -> Subject:
     if (question.image is None) == (question.index is None):
         raise UsageError("Name a picture or a test image by --index, one of the two.")
     if question.image is not None:
-        found = read_image(question.image)
+        found = read_image(question.image, centring=question.info.centring)
         return Subject(found.image, None, None, str(question.image), found.notices)
     images, targets = load_split(question.info.key, question.data_dir, "test")
     index = question.index

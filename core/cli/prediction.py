@@ -140,15 +140,15 @@ def answer(question: Question) -> Answers:
 
 def _read(path: Path, question: Question) -> list[Reading]:
     """The digits of one picture that are asked for, or why there are none."""
-    polarity = question.polarity
+    polarity, centring = question.polarity, question.info.centring
     try:
         picture = read_picture(path)
         if question.as_is:
             found = (use_as_is(picture, polarity=polarity),)
         elif question.all_digits:
-            found = find_digits(picture, polarity=polarity)
+            found = find_digits(picture, polarity=polarity, centring=centring)
         else:
-            found = (preprocess(picture, polarity=polarity),)
+            found = (preprocess(picture, polarity=polarity, centring=centring),)
     except ImageError as error:
         return [Reading(path, error=error)]
     return [Reading(path, number, digit) for number, digit in enumerate(found, start=1)]
