@@ -63,7 +63,9 @@ def show(selection: Selection) -> None:
     with first:
         board = st.container()
         entries = _entries(way, selection)
+    with steps if way == DRAW else first:
         preparation = _choose_preparation(way)
+    with first:
         brought = _bring(entries, preparation)
         if way != DRAW:
             show_refusals(brought.refused, len(entries))
