@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from ui import address, resources, state
+from core.errors import NormLabError
+from core.training.runs import Run
+from ui import address, explain_choice, explain_resources, own_images, resources, state
 from ui.address import Choice
 from ui.batch_data import Company, mates_strip, offered
-from ui.failures_view import View
-from ui.images import large_picture, with_article
+from ui.failures_view import View, label
+from ui.images import large_picture
 from ui.picker import pick
+from ui.shown_image import ShownImage
 
 INDEX, SEED, CLASS, MATES = "index", "asked_seed", "mates_class", "mates"
 SAME = "same"
@@ -24,25 +29,26 @@ def choose(view: View) -> Company:
     """Draws the choice and returns what it comes to; all of it is kept in the address."""
     assert view.images is not None
     targets = resources.predictions(next(iter(view.runs.values()))[0]).targets
-    names = view.info.class_names
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    row, note = st.container(horizontal=True, vertical_alignment="bottom"), st.container()
+    with row:
         seed = _choose_seed(view)
-        index = _choose_index(view, targets)
-        mates_class = _choose_class(names, int(targets[index]))
-    shown, chosen = st.columns([1, 4], gap="large")
-    said = f"test image {index}, {with_article(names[targets[index]])}"
-    shown.html(large_picture(view.images, index, said))
-    shown.caption(f"Test image {index}, labelled {names[targets[index]]}.")
-    with chosen:
-        own = _choose_mates(len(targets) - 1, index)
         runs = {k: run for k, group in view.runs.items() for run in group if run.seed == seed}
-        company = Company(view.info, index, seed, runs, view.images, targets, mates_class, own)
+        image = _choose_image(view, targets, note)
+        mates_class = _choose_class(image, runs)
+    shown, chosen = st.columns([1, 4], gap="large")
+    assert image.image is not None
+    shown.html(large_picture(image.image[None], 0, image.said))
+    shown.caption(f"{image.heading}.")
+    with chosen:
+        own = _choose_mates(len(targets) - 1, image.index)
+        about = image.info, image.index, image.target, image.image
+        company = Company(*about, seed, runs, view.images, targets, mates_class, own)
         pick(
             mates_strip(company, offered(company, NUM_OFFERED)), key="mates-strip", on_pick=_toggle
         )
         st.caption(
-            f"Test images of class {names[mates_class]}, and the mates you chose. Press one to put "
-            "it into the batch or to take it out."
+            f"Test images of class {view.info.class_names[mates_class]}, and the mates you chose. "
+            "Press one to put it into the batch or to take it out."
         )
     return company
 
@@ -59,8 +65,19 @@ def _choose_seed(view: View) -> int:
     return int(chosen)
 
 
-def _choose_index(view: View, targets: np.ndarray) -> int:
-    last = len(targets) - 1
+def _choose_image(view: View, targets: np.ndarray, note: DeltaGenerator) -> ShownImage:
+    """A test image, or the user's own where there is one, or was one by the address."""
+    assert view.images is not None
+    own = own_images.chosen()
+    if own or state.requested(explain_choice.POOL) == explain_choice.OWN:
+        kind = explain_choice.choose_kind([explain_choice.ALL], explain_choice.ALL, note)
+        if own and kind == explain_choice.OWN:
+            return ShownImage(view.info, None, own.true, own.image)
+    index = _choose_index(view, len(targets) - 1)
+    return ShownImage(view.info, index, int(targets[index]), view.images[index])
+
+
+def _choose_index(view: View, last: int) -> int:
     choice = address.number(INDEX, last, 0)
     chosen = int(
         st.number_input("Test image", 0, last, "min", width=150, step=1, **choice.widget())
@@ -70,21 +87,38 @@ def _choose_index(view: View, targets: np.ndarray) -> int:
     return chosen
 
 
-def _choose_class(names: tuple[str, ...], target: int) -> int:
+def _choose_class(image: ShownImage, runs: Mapping[str, Run]) -> int:
+    """The class of mates of one class: by default the image's own, or what it is read as."""
+    names, own = image.info.class_names, image.target
+    same = f"the same ({image.name})"
+    if own is None:
+        first, own = _reading(image, runs)
+        same = f"as {first} reads it ({names[own]})"
     choice = address.one_of(CLASS, [SAME, *names])
     chosen = st.selectbox(
         "Class of the mates",
         [SAME, *names],
-        width=190,
-        format_func=lambda name: f"the same ({names[target]})" if name == SAME else name,
+        width=230,
+        format_func=lambda name: same if name == SAME else name,
         help="Of this class is the batch of one class, and so are the pictures offered below.",
         **choice.widget(),
     )
     choice.settle(chosen, what="class", shown="the image's own class")
-    return target if chosen == SAME else names.index(chosen)
+    return own if chosen == SAME else names.index(chosen)
 
 
-def _choose_mates(last: int, index: int) -> tuple[int, ...]:
+def _reading(image: ShownImage, runs: Mapping[str, Run]) -> tuple[str, int]:
+    """What the first of the variants, named, takes the image for."""
+    assert image.image is not None
+    key, run = next(iter(runs.items()))
+    try:
+        said = int(explain_resources.logits({key: run}, image.image, image.info)[key].argmax())
+    except NormLabError:  # which the answers will tell
+        said = 0
+    return label(key), said
+
+
+def _choose_mates(last: int, index: int | None) -> tuple[int, ...]:
     """The user's mates by number; the image itself is never its own mate."""
     choice = Choice(MATES, lambda text: _written(parse_mates(text, last)), "")
     before = str(state.value(choice.key, ""))

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.metrics import softmax
-from core.data.datasets import DatasetInfo
 from core.training.runs import Run
 from ui.charts import VARIANT_LABELS
 from ui.failures_tables import variant_color
-from ui.images import format_percent, picture, with_article
+from ui.images import format_percent, mark, picture, with_article
+from ui.shown_image import ShownImage
 
 NUM_MATES = 63
 STORED, ALONE, RANDOM, ONE_CLASS, OWN = "stored", "alone", "random", "one_class", "own"
@@ -28,15 +28,13 @@ ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
-class Company:
-    """Test image `index`, the networks that are asked (variant → run of `seed`) and its mates.
+class Company(ShownImage):
+    """An image, the networks that are asked of it (variant → run of `seed`) and its mates.
 
     `images` (N, 28, 28) uint8 and `targets` (N,) are the whole test set. `mates_class` is the class
     of which a batch of one class consists; `own` are the numbers of the mates that a user chose.
     """
 
-    info: DatasetInfo
-    index: int
     seed: int
     runs: Mapping[str, Run]
     images: np.ndarray
@@ -45,28 +43,27 @@ class Company:
     own: tuple[int, ...] = ()
 
     @property
-    def target(self) -> int:
-        return int(self.targets[self.index])
-
-    @property
     def batch_norm(self) -> list[str]:
         """The variants whose answer can depend on mates."""
         return [k for k, run in self.runs.items() if run.variant and run.variant.norm == BATCH_NORM]
 
     @property
     def file_stem(self) -> str:
-        return f"{self.info.key}-{self.index}-seed-{self.seed}"
+        return f"{self.place}-seed-{self.seed}"
 
     def others(self, class_number: int | None = None) -> np.ndarray:
         """The numbers of all other test images, or of those of one class."""
         found = np.arange(len(self.targets))
         if class_number is not None:
             found = np.flatnonzero(self.targets == class_number)
-        return found[found != self.index]
+        return found if self.index is None else found[found != self.index]
 
     def drawn(self, count: int, class_number: int | None = None) -> np.ndarray:
-        """Up to `count` others in random order, always the same for the image."""
-        seed = [self.index, -1 if class_number is None else class_number]
+        """Up to `count` others in random order, always the same for the image.
+
+        All users' own images have the same.
+        """
+        seed = [-1 if number is None else number for number in (self.index, class_number)]
         random = np.random.default_rng(np.array(seed) + 1)
         return random.permutation(self.others(class_number))[:count]
 
@@ -100,9 +97,10 @@ def answers_frame(company: Company, logits: Mapping[tuple[str, str], np.ndarray]
     """One row per (variant, condition) of `logits` (10,): who says what, and how far it moved.
 
     `variant, condition, num_mates, predicted` (class name), `right, probability` (of the predicted
-    class), `true_probability, change`: the largest |Δ logit| against running statistics.
+    class), `true_probability, change`: the largest |Δ logit| against running statistics. `right`
+    and `true_probability` are None where the truth is not known.
     """
-    mates, rows = company.mates(), []
+    mates, target, rows = company.mates(), company.target, []
     for (key, condition), values in logits.items():
         shares, predicted = softmax(values), int(values.argmax())
         rows.append(
@@ -111,9 +109,9 @@ def answers_frame(company: Company, logits: Mapping[tuple[str, str], np.ndarray]
                 "condition": condition,
                 "num_mates": len(mates.get(condition, ())),
                 "predicted": company.info.class_names[predicted],
-                "right": predicted == company.target,
+                "right": None if target is None else predicted == target,
                 "probability": float(shares[predicted]),
-                "true_probability": float(shares[company.target]),
+                "true_probability": None if target is None else float(shares[target]),
                 "change": float(np.abs(values - logits[key, STORED]).max()),
             }
         )
@@ -158,7 +156,10 @@ def proof_sentence(company: Company, frame: pd.DataFrame) -> str:
 
 
 def answers_table(company: Company, frame: pd.DataFrame) -> str:
-    """`answers_frame` as an HTML table, variants × conditions, shaded by the true probability."""
+    """`answers_frame` as an HTML table, variants × conditions, shaded by the true probability.
+
+    Where the truth is not known, by that of the predicted class.
+    """
     labels = condition_labels(company)
     headings = "".join(f'<th scope="col">{escape(words)}</th>' for words in labels.values())
     rows = []
@@ -179,12 +180,13 @@ def answers_table(company: Company, frame: pd.DataFrame) -> str:
 
 
 def _cell(row: Mapping[Hashable, Any], company: Company) -> str:
-    mark = "✓" if row["right"] else "✗"
-    said = f"{mark} {row['predicted']}, {format_percent(row['probability'])}"
-    true = company.info.class_names[company.target]
-    small = "" if row["right"] else f"{true}: {format_percent(row['true_probability'])}"
+    said = f"{mark(row['predicted'], row['right'])}, {format_percent(row['probability'])}"
+    share, small = row["probability"], ""
+    if row["right"] is not None:
+        share = row["true_probability"]
+        small = "" if row["right"] else f"{company.name}: {format_percent(share)}"
     return (
-        f'<td class="shade" style="--share:{row["true_probability"]:.3f}">{escape(said)}'
+        f'<td class="shade" style="--share:{share:.3f}">{escape(said)}'
         f"<small>{escape(small)}</small></td>"
     )
 

@@ -43,7 +43,7 @@ def show(company: Company) -> None:
         f"it can for others of {batch_resources.POOL_SIZE} test images until the prediction "
         "changes. Up to half a minute."
     )
-    about = (company.file_stem, company.runs[key].digest, size)
+    about = (company.identity, company.runs[key].digest, size)
     if pressed:
         _search(company, key, size, about)
     found_for, found = state.value(FOUND, (None, None))
@@ -81,14 +81,14 @@ def _search(company: Company, key: str, size: int, about: tuple) -> None:
 
 
 def _results(
-    company: Company, key: str, size: int, flip: Flip, rows: list[int], moved: Mapping[str, float]
+    company: Company, key: str, size: int, flip: Flip, others: list[int], moved: Mapping[str, float]
 ) -> None:
     from core.analysis.flip_search import BUDGET
 
     names = company.info.class_names
     st.markdown(flip_sentence(flip, size, names))
     st.caption(_effort(flip, size, BUDGET))
-    removed, added = ([rows[row] for row in found] for found in (flip.removed, flip.added))
+    removed, added = ([others[row - 1] for row in found] for found in (flip.removed, flip.added))
     if flip.found:
         for indices, words in ((removed, "Leaving the batch"), (added, "Coming instead")):
             st.markdown(f"{words}:")
@@ -100,7 +100,7 @@ def _results(
     frame = pd.DataFrame({"removed": removed, "added": added})
     document = {
         "variant": key,
-        "batch": rows[:size],
+        "batch": [company.index, *others[: size - 1]],
         "removed": removed,
         "added": added,
         "logits_before": flip.before,

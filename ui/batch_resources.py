@@ -12,7 +12,7 @@ from core.analysis.threads import map_in_threads
 from core.data.datasets import data_dir, get_dataset, load_split
 from core.training.runs import Run
 from ui import explain_resources, resources
-from ui.batch_data import BATCH_NORM, STORED, Company
+from ui.batch_data import ALONE, BATCH_NORM, STORED, Company
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,20 +27,21 @@ which those to estimate on are drawn."""
 MAX_RESULTS = 128
 
 
-def inputs(company: Company, indices: Sequence[int] | np.ndarray) -> Tensor:
-    """Normalized test images (n, 1, 28, 28)."""
+def batch(company: Company, mates: np.ndarray) -> Tensor:
+    """The image and then the test images `mates`, normalized: (1 + mates, 1, 28, 28) float32."""
     import torch
 
     from core.data.augmentation import normalize
 
-    chosen = torch.tensor(company.images[np.asarray(indices, int)])
-    return normalize(chosen, company.info.mean, company.info.std)
+    assert company.image is not None
+    images = np.concatenate([company.image[None], company.images[mates]])
+    return normalize(torch.tensor(images), company.info.mean, company.info.std)
 
 
 def answers(company: Company) -> dict[tuple[str, str], np.ndarray]:
     """(variant, condition) → logits (10,) of the image in that company."""
     digests = tuple((key, run.digest) for key, run in company.runs.items())
-    about = (company.info.key, company.index, company.mates_class, company.own)
+    about = (*company.identity, company.mates_class, company.own)
     return _answers(digests, about, company)
 
 
@@ -48,18 +49,15 @@ def answers(company: Company) -> dict[tuple[str, str], np.ndarray]:
 def _answers(digests: tuple, about: tuple, _company: Company) -> dict[tuple[str, str], np.ndarray]:
     from core.analysis.batch_mates import logits_alone, logits_together
 
-    batches = {
-        condition: inputs(_company, [_company.index, *mates])
-        for condition, mates in _company.mates().items()
-    }
+    batches = {condition: batch(_company, mates) for condition, mates in _company.mates().items()}
 
     def ask(item: tuple[str, Run]) -> dict[tuple[str, str], np.ndarray]:
         key, run = item
         network = explain_resources.network(run)
-        stored = logits_alone(network, inputs(_company, [_company.index]))[0].numpy()
+        stored = logits_alone(network, batches[ALONE])[0].numpy()
         together = {
-            (key, condition): logits_together(network, batch[None])[0, 0].numpy()
-            for condition, batch in batches.items()
+            (key, condition): logits_together(network, images[None])[0, 0].numpy()
+            for condition, images in batches.items()
         }
         return {(key, STORED): stored, **together}
 
@@ -97,7 +95,8 @@ def accuracies(
 def search(
     company: Company, key: str, size: int, on_progress: Callable[[int], None]
 ) -> tuple[Flip, list[int], Mapping[str, float]]:
-    """The exchange that flips the variant's answer in a batch of `size`; the rows' image numbers.
+    """The exchange that flips the variant's answer in a batch of `size`; the numbers of the test
+    images behind row 0, which is the image itself.
 
     Last, per variant that is not batch norm, the largest |Δ logit| between first and last batch.
     """
@@ -107,8 +106,8 @@ def search(
     from core.analysis.flip_search import search_flip
 
     num_mates = size - 1
-    rows = [company.index, *company.drawn(num_mates + POOL_SIZE).tolist()]
-    images = inputs(company, rows)
+    others = company.drawn(num_mates + POOL_SIZE)
+    images = batch(company, others)
     network = explain_resources.network(company.runs[key])
     flip = search_flip(network, images, num_mates, on_progress=on_progress)
     first = list(range(num_mates + 1))
@@ -119,7 +118,7 @@ def search(
         if other not in company.batch_norm:
             both = logits_together(explain_resources.network(run), two)[:, 0]
             moved[other] = float((both[0] - both[1]).abs().max())
-    return flip, rows, moved
+    return flip, others.tolist(), moved
 
 
 def reestimation(

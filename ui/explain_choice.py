@@ -7,6 +7,7 @@ import contextlib
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitPageNotFoundError
 
 from core.errors import NormLabError
@@ -23,7 +24,7 @@ FAILURES, ALL, OWN = "failures", "all", "own"
 POOL_LABELS = {FAILURES: "Failures", ALL: "All test images", OWN: "Own image"}
 GONE = (
     "The image you brought is no longer here: it was never stored. Bring it again on Predict. "
-    "This is {shown}."
+    "Offered instead: {shown}."
 )
 FIRST, ANY = "first", "any"
 
@@ -43,8 +44,9 @@ def choose(view: View, *, pictures: str = FAILURES, purpose: str = "explain it")
         variant = _choose_variant(view)
         seed = _choose_seed(view, variant)
     failing = _failing(view, variant, seed)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = _choose_kind(failing, pictures)
+    row, note = st.container(horizontal=True, vertical_alignment="bottom"), st.container()
+    with row:
+        kind = choose_kind([FAILURES, ALL] if len(failing) else [ALL], pictures, note)
         own = own_images.chosen() if kind == OWN else None
         if own is None:
             pool = _choose_class(view, variant, failing if kind == FAILURES else None)
@@ -127,14 +129,15 @@ def _failing(view: View, key: str, seed: int | None) -> pd.DataFrame:
     return failing_images({s: f for s, f in view.failures[key].items() if seed in (None, s)})
 
 
-def _choose_kind(failing: pd.DataFrame, pictures: str) -> str:
-    """Which images are offered: failures if there are any, all, or the user's own if there is one.
+def choose_kind(options: list[str], default: str, note: DeltaGenerator) -> str:
+    """Which images are offered: one of `options`, or the user's own if there is one.
 
-    A link to a test image leaves the user's own, which the session would keep.
+    Where an address asks for an own image that is gone, `note` says so. A link to a test image
+    leaves the user's own, which the session would keep.
     """
-    options = [FAILURES, ALL] if len(failing) else [ALL]
-    options += [OWN] if own_images.chosen() else []
-    kinds = address.one_of(POOL, options, pictures if len(failing) else ALL)
+    default = default if default in options else options[0]
+    options = [*options, OWN] if own_images.chosen() else options
+    kinds = address.one_of(POOL, options, default)
     to_test_image = state.requested(INDEX) is not None and state.requested(POOL) is None
     if kinds.is_new and to_test_image and state.value(kinds.key) == OWN:
         state.put(kinds.key, None)
@@ -148,8 +151,9 @@ def _choose_kind(failing: pd.DataFrame, pictures: str) -> str:
     shown = POOL_LABELS[kind].lower()
     if kinds.refused(kind) == OWN:
         kinds.follow(kind)
-        st.info(GONE.format(shown=shown), icon=":material/no_photography:")
-        _link("Predict")
+        with note:
+            st.info(GONE.format(shown=shown), icon=":material/no_photography:")
+            _link("Predict")
     else:
         kinds.settle(kind, what="pictures", shown=shown)
     return kind

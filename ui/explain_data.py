@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,70 +14,30 @@ from core.data.datasets import DatasetInfo
 from core.training.runs import Predictions, Run
 from ui.charts import VARIANT_LABELS
 from ui.images import format_percent, with_article
+from ui.shown_image import ShownImage
 
 STRIP_SIZE = 60
 """Pictures offered at once; more would take longer to send than to find by number."""
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(ShownImage):
     """The image that is explained, and the networks that explain themselves.
 
-    `index` is None for a user's own image, `target` where its true class is not known. `runs` maps
-    each variant to its run of `seed`; `logits` to what that run says of the image, (10,) float32,
-    and `predicted` to the class it decided on, which has the largest. `image` (28, 28) uint8, or
-    None where the pictures are not on this machine.
+    `runs` maps each variant to its run of `seed`; `logits` to what that run says of the image,
+    (10,) float32, and `predicted` to the class it decided on, which has the largest.
     """
 
-    info: DatasetInfo
-    index: int | None
-    target: int | None
     seed: int
     variant: str
     runs: Mapping[str, Run]
     logits: Mapping[str, np.ndarray]
     predicted: Mapping[str, int]
-    image: np.ndarray | None
-
-    @property
-    def name(self) -> str | None:
-        """The true class in words, None where it is not known."""
-        return None if self.target is None else self.info.class_names[self.target]
-
-    @property
-    def title(self) -> str:
-        """The image in words: "Test image 17", "Your image"."""
-        return "Your image" if self.index is None else f"Test image {self.index}"
-
-    @property
-    def heading(self) -> str:
-        """The image with its label, as a heading says it."""
-        label = "has no known label" if self.name is None else f"is labelled {self.name}"
-        return f"{self.title} {label}"
-
-    @property
-    def said(self) -> str:
-        """The image within a sentence: "test image 17, a 4", "your image"."""
-        title = self.title[0].lower() + self.title[1:]
-        return title if self.name is None else f"{title}, {with_article(self.name)}"
-
-    @property
-    def identity(self) -> tuple[str, int | None, int | None, str]:
-        """What results are kept under: data set, index, true class and SHA-256 of the pixels.
-
-        Two users' images meet in it only if all of these agree, and then so do the results.
-        """
-        return self.info.key, self.index, self.target, self._digest
 
     @property
     def file_stem(self) -> str:
         """How files made from this view are called."""
-        place = f"own-{self._digest[:8]}" if self.index is None else self.index
-        return f"{self.info.key}-{place}-seed-{self.seed}"
-
-    @property
-    def _digest(self) -> str:
-        return "" if self.image is None else hashlib.sha256(self.image.tobytes()).hexdigest()
+        return f"{self.place}-seed-{self.seed}"
 
 
 def make_subject(
@@ -113,7 +72,7 @@ def own_subject(
 ) -> Subject:
     """A user's image (28, 28) uint8 of which the `runs` of one seed say `logits` (10,)."""
     predicted = {key: int(found.argmax()) for key, found in logits.items()}
-    return Subject(info, None, target, runs[variant].seed, variant, runs, logits, predicted, image)
+    return Subject(info, None, target, image, runs[variant].seed, variant, runs, logits, predicted)
 
 
 def _decided(found: Predictions, index: int) -> np.ndarray:

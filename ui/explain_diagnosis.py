@@ -128,12 +128,6 @@ def _shares(shares: Mapping[str, float], subject: Subject) -> None:
 def _persistence(subject: Subject, by_variant: Mapping[str, Sequence[Run]]) -> None:
     """Gate 0: whether the failure belongs to the variant or to this seed."""
     st.subheader("Does it persist over seeds?", anchor=False)
-    if subject.index is None:
-        st.write(
-            "This is tested on test images only. Everything here is about **this seed**; what the "
-            "other seeds make of your image stands on Predict."
-        )
-        return
     gate = explain_resources.gate(by_variant)
     if gate is None:
         few = sum(len(runs) < 2 for runs in by_variant.values())
@@ -141,6 +135,12 @@ def _persistence(subject: Subject, by_variant: Mapping[str, Sequence[Run]]) -> N
             f"There is only one seed of {'each' if few == len(by_variant) else 'some'} variant, so "
             f"everything here is about **this seed**. At least {seeds_needed()} seeds of two "
             "variants are needed before a difference between them could be more than chance."
+        )
+        return
+    if subject.index is None:
+        st.write(
+            "This is tested on test images only. Everything here is about **this seed**; what the "
+            "others make of your image stands on Predict."
         )
         return
     mine = (gate["a"] == subject.variant) | (gate["b"] == subject.variant)

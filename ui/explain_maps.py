@@ -70,9 +70,9 @@ def _draw(subject: Subject, settings: Settings, found: Maps) -> None:
         st.caption(_scale_words(common))
         if len({one.target.weights for one in found.values()}) > 1:
             st.caption(
-                ":material/warning: The variants say different things, so their maps explain "
-                "different outputs: what speaks for one class in one map may be against it in "
-                "another. Under “Explained output” one contrast can be set for all."
+                ":material/warning: The maps explain different outputs, as stated below each: what "
+                "speaks for one class in one map may be against it in another. Under “Explained "
+                "output” one contrast can be set for all."
             )
     title = f"{_title(settings)}: {subject.said} ({subject.info.label} networks)"
     svg = partial(map_figure.figure_svg, title, tiles, subject.image, [_scale_words(common)])

@@ -156,6 +156,23 @@ def test_inside_follows_an_own_image():
     assert component(app, "inside-maps").count("✗ 9") == 6
 
 
+def test_an_own_image_has_mates_of_the_class_that_it_is_read_as():
+    app = opened("batch_mates", own(READ), pictures="own", mates="3,17")
+    assert "Your image has no known label." in texts(app.caption)
+    assert "as Group norm reads it (0)" in app.selectbox(key="chosen-mates_class").options
+    table = component(app, "company-table")
+    assert "mates of class 0" in table and "with your 2 mates" in table
+    assert table.count('class="shade"') == 30 and "✓" not in table and "✗" not in table
+    assert "no logit moves" in texts(app.markdown)
+
+
+def test_with_its_label_it_has_the_mates_and_answers_that_label_asks_for():
+    app = opened("batch_mates", own(FAILED, true=5), pictures="own")
+    table = component(app, "company-table")
+    assert "mates of class 5" in table and "✗ 9, " in table
+    assert "the same (5)" in app.selectbox(key="chosen-mates_class").options
+
+
 def test_without_the_image_the_usual_ones_are_offered_and_it_says_why():
     app = opened("inside", None, pictures="own")
     assert texts(app.info).startswith(

@@ -35,7 +35,8 @@ TARGETS = np.arange(200) % 10
 def company(own: tuple[int, ...] = (), keys=("gn", "bn_l1")) -> Company:
     runs = {key: read_run(run_path(SHIPPED_DIR, "digits", key, 1), SHIPPED_DIR) for key in keys}
     images = np.zeros((200, 28, 28), np.uint8)
-    return Company(get_dataset("digits"), 20, 1, runs, images, TARGETS, 3, own)
+    about = (get_dataset("digits"), 20, int(TARGETS[20]), images[20])
+    return Company(*about, 1, runs, images, TARGETS, 3, own)
 
 
 def logits(winner: int) -> np.ndarray:

@@ -28,7 +28,7 @@ DIGITS = get_dataset("digits")
 def subject(logits: dict[str, list[float]], target: int | None = 4) -> Subject:
     arrays = {key: np.array(values, np.float32) for key, values in logits.items()}
     predicted = {key: int(values.argmax()) for key, values in arrays.items()}
-    return Subject(DIGITS, 7, target, 1, "gn", {}, arrays, predicted, None)
+    return Subject(DIGITS, 7, target, None, 1, "gn", {}, arrays, predicted)
 
 
 def one_hot(number: int, size: float = 3.0) -> list[float]:
