@@ -56,8 +56,10 @@ def answers(
     of its seeds say the same, of how many.
     """
     widest = max(float(frame["margin"].max()), 1e-9)
+    found = agreement(frame)
+    most = next(iter(found.classes)) if 2 * found.largest > found.num_variants else None
     rows = "".join(
-        _row(row, widest, true, (seeds or {}).get(row["variant"]))
+        _row(row, widest, true, most, (seeds or {}).get(row["variant"]))
         for row in frame.to_dict("records")
     )
     heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS)
@@ -71,12 +73,16 @@ def answers(
     )
 
 
-def _row(row: Mapping, widest: float, true: int | None, seeds: tuple[int, int] | None) -> str:
-    wrong = true is not None and row["predicted"] != true
+def _row(
+    row: Mapping, widest: float, true: int | None, most: int | None, seeds: tuple[int, int] | None
+) -> str:
+    """One variant; underlined where it is wrong or, if that is not known, says other than most."""
+    expected = most if true is None else true
+    other = expected is not None and row["predicted"] != expected
     same = f"<small>{seeds[0]} of {seeds[1]} seeds</small>" if seeds else ""
     second, margin = row["runner_up_probability"], row["margin"]
     return (
-        f'<tr data-variant="{escape(row["variant"])}" class="{"wrong" if wrong else ""}" '
+        f'<tr data-variant="{escape(row["variant"])}" class="{"other" if other else ""}" '
         f'style="--accent:{variant_color(row["variant"])}">'
         f'<th scope="row">{escape(row["label"])}</th>'
         f'<td><span class="says">{_said(row, true)}</span>{same}</td>'

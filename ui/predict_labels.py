@@ -13,7 +13,7 @@ from core.errors import LabelError
 from ui import own_images, state
 from ui.own_images import OwnImage
 
-UNKNOWN = "unknown"
+UNKNOWN, TRUE = "unknown", "own-true-label"
 UPLOADER, TABLE, PROBLEM = "label-table-file", "label-table", "label-table-problem"
 FORMS = (
     "“7.png”, “photo_7.png”, “mnist-12-7.png” or a folder “7/”; not where names count, as in "
@@ -38,15 +38,14 @@ def labelled(owns: Sequence[OwnImage]) -> list[OwnImage]:
 
 def choose_true(info: DatasetInfo, own: OwnImage) -> None:
     """Asks which class the image shows; other pages know it too."""
-    key, options = f"true-{own.digest}", [UNKNOWN, *info.class_names]
-    state.put(key, UNKNOWN if own.true is None else info.class_names[own.true])
+    state.put(TRUE, UNKNOWN if own.true is None else info.class_names[own.true])
     st.selectbox(
         "True label",
-        options,
+        [UNKNOWN, *info.class_names],
         width=130,
-        key=key,
+        key=TRUE,
         help=f"Which class the image shows, if you know it. File names tell it: {FORMS}",
-        on_change=lambda: own_images.label_as(_class(info, state.value(key))),
+        on_change=lambda: own_images.label_as(_class(info, state.value(TRUE))),
     )
 
 

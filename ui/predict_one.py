@@ -65,8 +65,9 @@ def show(told: Told) -> None:
     )
     draw(html, key="predict-answers")
     st.caption(
-        "Margin: the logit of what it says less that of the runner-up. Entropy: of the ten "
-        f"probabilities, from 0 to 3.32 bits. One network of each variant, {_seeds(told)}."
+        "Margin: the logit of what it says less that of the runner-up; all six bars share a scale. "
+        "Entropy: of the ten probabilities, from 0 to 3.32 bits. One network of each variant, "
+        f"{_seeds(told)}."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         predict_labels.choose_true(info, own)
@@ -101,10 +102,11 @@ def _usual(told: Told) -> None:
     frame = predict_networks.usual(told.info, [told.own])
     if frame.empty:
         return
-    st.subheader(f"How it compares with {told.info.label}", anchor=False)
+    st.header(f"How it compares with {told.info.label}", anchor=False)
     unusual = frame[frame["is_unusual"]]
     if len(unusual):
-        what = " and ".join(unusual["label"].str.lower())
+        *others, last = unusual["label"].str.lower()
+        what = f"{', '.join(others)} and {last}" if others else last
         st.warning(NO_GUARANTEE.format(what=what), icon=":material/straighten:")
     draw(strips(frame), key="typicality")
     st.caption(DESCRIPTIVE.format(n=told.info.num_train))

@@ -39,30 +39,33 @@ ORDERS = {
 def overview(
     owns: Sequence[OwnImage], said: pd.DataFrame, odd: pd.DataFrame, class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """One row per image: `place` among `owns`, `name, true` (class name, None if not known).
+    """One row per image: `place` among `owns`, `name, true` (class name, "" if not known).
 
-    For each variant `<key>` (class name) and `<key>_probability`; `agree` (how many variants say
-    what most say), `entropy` (bits, mean over the variants), `wrong` (how many are; NaN where the
-    truth is not known), `unusual` (the property furthest out, in words), `is_unusual`, and `far`
-    (percentiles from the median). `said` is `answers_frame` and `odd` is `typicality` of `owns`.
+    For each variant `<key>` (class name) and `<key>_probability`; `most` (the class that more than
+    half of the variants say, else ""), `agree` (how many say what most say), `entropy` (bits, mean
+    over the variants), `wrong` (how many are; NaN where the truth is not known), `unusual` (the
+    property furthest out, in words), `is_unusual`, and `far` (percentiles from the median). `said`
+    is `answers_frame` and `odd` is `typicality` of `owns`.
     """
-    shape = len(owns), said["variant"].nunique()
-    predicted = said["predicted"].to_numpy().reshape(shape)
-    true = np.array([np.nan if own.true is None else own.true for own in owns], float)
-    wrong = (predicted != true[:, None]).sum(axis=1)
-    places = [dict(zip(said["variant"], row, strict=False)) for row in predicted.tolist()]
-    names = pd.DataFrame(places).map(class_names.__getitem__)
-    shares = said["probability"].to_numpy().reshape(shape)
+    keys, names = said["variant"].unique(), np.array(class_names)
+    predicted, shares, entropy = (
+        said[column].to_numpy().reshape(len(owns), len(keys))
+        for column in ("predicted", "probability", "entropy")
+    )
+    true = np.array([-1 if own.true is None else own.true for own in owns])
+    votes = (predicted[:, :, None] == np.arange(len(names))).sum(axis=1)
+    agree = votes.max(axis=1)
     return pd.DataFrame(
         {
             "place": range(len(owns)),
             "name": [own.name for own in owns],
-            "true": [None if own.true is None else class_names[own.true] for own in owns],
-            **names,
-            **{f"{key}_probability": shares[:, number] for number, key in enumerate(names)},
-            "agree": (predicted[:, :, None] == np.arange(len(class_names))).sum(axis=1).max(axis=1),
-            "entropy": said["entropy"].to_numpy().reshape(shape).mean(axis=1),
-            "wrong": np.where(np.isnan(true), np.nan, wrong),
+            "true": np.where(true < 0, "", names[true]),
+            **{key: names[predicted[:, number]] for number, key in enumerate(keys)},
+            **{f"{key}_probability": shares[:, number] for number, key in enumerate(keys)},
+            "most": np.where(2 * agree > len(keys), names[votes.argmax(axis=1)], ""),
+            "agree": agree,
+            "entropy": entropy.mean(axis=1),
+            "wrong": np.where(true < 0, np.nan, (predicted != true[:, None]).sum(axis=1)),
             **_unusual(odd, len(owns)),
         }
     )
@@ -142,14 +145,14 @@ def _row(row: Mapping, own: OwnImage, variants: Mapping[str, str], current: int)
 
 
 def _cell(row: Mapping, key: str, label: str) -> str:
-    """Shaded with the variant's colour where it is wrong or, if that is unknown, in a minority."""
-    name, share = row[key], row[f"{key}_probability"]
-    said = f"{label}: {name}, {share:.2%}"
-    mark = "" if row["true"] is None else "✓ " if name == row["true"] else "✗ "
-    small = f"<small>{format_percent(share)}</small>"
+    """Shaded where the variant is wrong or, if that is not known, says other than most."""
+    name, share, true = row[key], row[f"{key}_probability"], row["true"]
+    out = name != (true or row["most"] or name)
+    mark = "" if not true else "✗ " if out else "✓ "
     return (
-        f'<td class="{"wrong" if mark == "✗ " else ""}" title="{escape(said)}" '
-        f'style="--accent:{variant_color(key)};--share:{share:.2f}">{mark}{escape(name)}{small}</td>'
+        f'<td class="{"wrong" if out else ""}" title="{escape(f"{label}: {name}, {share:.2%}")}" '
+        f'style="--accent:{variant_color(key)};--share:{share:.2f}">{mark}{escape(name)}'
+        f"<small>{format_percent(share)}</small></td>"
     )
 
 
