@@ -119,12 +119,13 @@ def _running(work: Work, changed: Table, running: by_hand.Running, steps: int) -
     for column, measure in zip(st.columns(2), charts.KINDS, strict=True):
         chart = charts.running_chart(frame, measure)
         column.altair_chart(chart, key=f"running-{measure}", alt=_alt(frame, measure, steps))
+    share = 100 * (1 - (1 - by_hand.MOMENTUM) ** steps)
     st.caption(
         f"Points: what is stored; dashed: the batch's own. {steps} training steps on the table, "
-        f"then {steps} on the changed one; each moves what is stored by a tenth of the difference, "
-        f"so {100 * (1 - (1 - by_hand.MOMENTUM) ** steps):.0f} % of the way after {steps}. Stored "
-        "is the variance divided by n − 1, so it ends above the dashed line. Group, layer and "
-        "instance norm store nothing: they are the same in both modes."
+        f"then {steps} on the changed one; each moves what is stored by a tenth of the "
+        f"difference, so {share:.0f} % of the way after {steps}. "
+        "Stored is the variance divided by n − 1, so it heads for n / (n − 1) times the dashed "
+        "one. Group, layer and instance norm store nothing: they are the same in both modes."
     )
     download_row(None, frame, "running-statistics")
 

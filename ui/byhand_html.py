@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # importing it would import torch
     from core.analysis.by_hand_torch import Check
 
 MAX_TERMS = 24
+NARROW = 6
+"""Channels that a phone shows beside each other."""
 MODE_LABELS = {
     by_hand.BATCH: "Batch norm, training",
     by_hand_changes.BATCH_EVALUATION: "Batch norm, evaluation",
@@ -25,14 +27,15 @@ MODE_LABELS = {
 }
 STYLE = """<style>
 .hand { display: grid; gap: 14px; align-items: start; font-size: 0.875rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(var(--least, 200px), 100%), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(var(--least, 190px), 100%), 1fr)); }
 .hand table { border-collapse: separate; border-spacing: 2px; width: 100%;
   font-variant-numeric: tabular-nums; }
 .hand caption { text-align: left; font-weight: 600; padding-bottom: 4px; line-height: 1.3; }
 .hand caption small { display: block; font-weight: 400; }
 .hand th { font-weight: 600; font-size: 0.75rem; text-align: right; padding: 2px 4px; }
-.hand td { text-align: right; padding: 2px 4px; border-radius: 3px; }
+.hand td { text-align: right; padding: 2px 4px; border-radius: 3px; font-size: 0.8125rem; }
 .hand .here { box-shadow: inset 0 0 0 2px var(--st-text-color); font-weight: 700; }
+.hand > * { min-width: 0; }
 .hand .tall { max-height: 330px; overflow-y: auto; }
 .hand .moved {
   background: color-mix(in srgb, #D55E00 calc(10% + var(--share) * 40%), transparent); }
@@ -57,10 +60,7 @@ def statistics_tables(table: Table, per_group: int, cell: tuple[int, ...]) -> st
 
 def _statistics_table(kind: str, found: by_hand.Statistics, here: int) -> str:
     symbol = by_hand.SYMBOLS[kind]
-    names = {"i": "Image", "c": "Channel", "g": "Group"}
-    heads = [names[letter] for letter in symbol] + [
-        f"{sign}<sub>{symbol}</sub>" for sign in ("μ", "σ²")
-    ]
+    heads = [*symbol] + [f"{sign}<sub>{symbol}</sub>" for sign in ("μ", "σ²")]
     rows = ""
     for place, (mean, var) in enumerate(zip(found.mean.flat, found.var.flat, strict=True)):
         row, column = divmod(place, found.mean.shape[1])
@@ -70,7 +70,9 @@ def _statistics_table(kind: str, found: by_hand.Statistics, here: int) -> str:
         rows += f"<td{look}>{number(mean)}</td><td{look}>{number(var)}</td></tr>"
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
     each = f"<small>each over {counted(found.count, 'value')}</small>"
-    scroll = ' tabindex="0" role="group" aria-label="Statistics"' if found.mean.size > 10 else ""
+    scroll = (
+        f' tabindex="0" role="group" aria-label="{LABELS[kind]}"' if found.mean.size > 10 else ""
+    )
     return (
         f'<div class="tall"{scroll}><table><caption>{LABELS[kind]}{each}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -108,11 +110,11 @@ def ordered(lines: Sequence[str]) -> str:
 def _sums(values: np.ndarray, mean: float, var: float, index: str) -> list[str]:
     count, total = len(values), number(float(values.sum()))
     terms = _listed([_signed(value) for value in values], " + ")
+    how = f", divided by {count}, not {count - 1}: the population variance" if count > 1 else ""
     squares = _listed([f"({number(value)} − {_signed(mean)})²" for value in values], " + ")
     return [
         f"μ<sub>{index}</sub> = ({terms}) / {count} = {total} / {count} = <b>{number(mean)}</b>",
-        f"σ²<sub>{index}</sub> = [{squares}] / {count} = <b>{number(var)}</b>, "
-        f"divided by {count}, not {count - 1}: the population variance",
+        f"σ²<sub>{index}</sub> = [{squares}] / {count} = <b>{number(var)}</b>{how}",
     ]
 
 
@@ -152,11 +154,12 @@ def check_table(checks: Sequence[Check]) -> str:
         if check.refusal:
             cells = f'<td colspan="2" class="text">refuses: {escape(check.refusal)}</td>'
         rows += (
-            f'<tr><th scope="row">{LABELS[check.kind]}</th>'
-            f'<td class="text"><code>{escape(check.layer)}</code></td>{cells}</tr>'
+            f'<tr><th scope="row" class="text">{LABELS[check.kind]}<br>'
+            f"<code>{escape(check.layer)}</code></th>{cells}</tr>"
         )
-    heads = ("Norm", "Layer of torch", "In float64", "In float32")
-    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    heads = ("In float64", "In float32")
+    head = '<th scope="col" class="text">Layer of torch</th>'
+    head += "".join(f'<th scope="col">{text}</th>' for text in heads)
     return (
         f'{STYLE}<div class="hand"><div class="scroll"><table><caption>Largest |difference| of y '
         f"between the table and torch, in training mode</caption><thead><tr>{head}</tr></thead>"
@@ -174,7 +177,8 @@ def movement_tables(found: Sequence[Moved]) -> str:
     """How far each block's y moves, a grid of images × channels per mode."""
     largest = max((float(np.nanmax(one.blocks, initial=0)) for one in found), default=0) or 1.0
     parts = "".join(_movement_table(one, largest) for one in found)
-    return f'{STYLE}<div class="hand" style="--least:230px">{parts}</div>'
+    least = 2 + 1.8 * max((one.blocks.shape[1] for one in found), default=0)
+    return f'{STYLE}<div class="hand" style="--least:{least:.1f}rem">{parts}</div>'
 
 
 def _movement_table(one: Moved, largest: float) -> str:
@@ -183,8 +187,10 @@ def _movement_table(one: Moved, largest: float) -> str:
     for image, (values, still) in enumerate(zip(one.blocks, one.still, strict=True)):
         cells = "".join(_moved_cell(*pair, largest) for pair in zip(values, still, strict=True))
         rows += f'<tr><th scope="row">i={image + 1}</th>{cells}</tr>'
+    wide = one.blocks.shape[1] > NARROW
+    scroll = f' tabindex="0" role="group" aria-label="{MODE_LABELS[one.mode]}"' if wide else ""
     return (
-        f'<div class="scroll"><table><caption>{MODE_LABELS[one.mode]}<small>'
+        f'<div class="scroll"{scroll}><table><caption>{MODE_LABELS[one.mode]}<small>'
         f"{movement_words(one)}</small></caption>"
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )

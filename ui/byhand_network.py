@@ -32,9 +32,9 @@ COLUMNS = {
     "channel": "Channel",
     "group": "Group",
     "mean": "μ",
-    "mean_percentile": "μ above, % of images",
+    "mean_percentile": "μ: % of images below",
     "variance": "σ²",
-    "variance_percentile": "σ² above, % of images",
+    "variance_percentile": "σ²: % of images below",
     "gamma": "γ",
     "beta": "β",
     "stored_mean": "stored μ",
@@ -128,12 +128,14 @@ def _table(subject: Subject, population: LayerPopulation, own: LayerPopulation, 
         frame = frame.drop(columns="group")
     st.subheader(f"norm{layer} of {label(subject.variant)}: {subject.said}", anchor=False)
     columns: dict[str, Any] = {
-        name: st.column_config.NumberColumn(COLUMNS[name], format=_format(name)) for name in frame
+        name: st.column_config.NumberColumn(COLUMNS[name], format=_format(name))
+        for name in map(str, frame)
     }
     st.dataframe(
         frame,
         hide_index=True,
         column_config=columns,
+        height="content",
         alt=f"Mean, variance, γ and β of each channel of norm{layer}",
     )
     used = (
@@ -143,7 +145,7 @@ def _table(subject: Subject, population: LayerPopulation, own: LayerPopulation, 
         else f"The layer normalizes with the image's own μ and σ², each over "
         f"{own.channels_per_group} channels."
     )
-    st.caption(f"{used} Percentages are of {len(population.mean):,} test images, those below it. "
+    st.caption(f"{used} “Images below” are of {len(population.mean):,} test images. "
                f"Seed {subject.seed}.")  # fmt: skip
     download_row(None, frame, f"norm{layer}-{subject.variant}-{subject.file_stem}")
 

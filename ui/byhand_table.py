@@ -135,11 +135,11 @@ def _size_and_numbers(table: Table) -> None:
         for (name, limit), size in zip(LIMITS.items(), table.shape, strict=True):
             state.put(_size_key(name), size)
             st.number_input(
-                name.capitalize(), 1, limit, step=1, width=105, key=_size_key(name),
+                name.capitalize(), 1, limit, step=1, width=125, key=_size_key(name),
                 on_change=_resize,
             )  # fmt: skip
         seed = st.number_input(
-            "Seed", 0, LAST_SEED, "min", step=1, width=120, on_change=_draw, **SEED.widget()
+            "Seed", 0, LAST_SEED, "min", step=1, width=125, on_change=_draw, **SEED.widget()
         )
         SEED.settle(int(seed), what="seed", shown=f"seed {seed}")
         st.button(

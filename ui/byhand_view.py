@@ -23,16 +23,18 @@ def show() -> None:
     )
     st.header("Means and variances", anchor=False)
     draw(byhand_html.statistics_tables(work.table, work.per_group, work.cell), key="byhand-tables")
+    st.caption("i image, c channel, g group of channels; σ² is the population variance.")
     _downloads(work)
     st.subheader("The formula for the chosen cell", anchor=False)
     draw(
         byhand_html.steps(work.table, work.kind, work.per_group, work.cell, work.eps),
         key="byhand-steps",
     )
+    from_torch = st.container()  # filled last: the first time torch has to be loaded
     byhand_changes.show(work)
     byhand_example.show()
-    st.header("The same from torch", anchor=False)
-    _check(work)
+    with from_torch:
+        _check(work)
 
 
 def statistics(work: Work) -> pd.DataFrame:

@@ -45,4 +45,5 @@ def scope(kind: str, image: int, channel: int, shape: tuple[int, ...], per_group
         return f"all {channels} channels of image {image + 1}"
     if together == 1:
         return f"channel {channel + 1} of image {image + 1}"
-    return f"channels {first} to {first + together - 1} of image {image + 1}"
+    between = "and" if together == 2 else "to"
+    return f"channels {first} {between} {first + together - 1} of image {image + 1}"

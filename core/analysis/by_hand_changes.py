@@ -33,9 +33,10 @@ class Change:
     def apply(self, table: Table, seed: int) -> Table:
         """The changed table; `seed` is of the new numbers."""
         values = table.values.copy()
-        where = {IMAGE: np.s_[self.number], CHANNEL: np.s_[:, self.number]}.get(self.part, np.s_[:])
+        images = slice(self.number, self.number + 1) if self.part == IMAGE else slice(None)
+        channels = slice(self.number, self.number + 1) if self.part == CHANNEL else slice(None)
         drawn = random_table(table.shape, seed).values if self.replaced else values
-        values[where] = self.factor * drawn[where] + self.constant
+        values[images, channels] = self.factor * drawn[images, channels] + self.constant
         return replace(table, values=values)
 
 

@@ -52,8 +52,9 @@ def from_text(text: str) -> Table | None:
         return None
     channels = shape[1]
     expected = (math.prod(shape), channels, channels)
-    rows = [_split(part, count) for part, count in zip(parts, expected, strict=False)]
-    if any(row is None for row in rows):
+    try:
+        rows = [_split(part, count) for part, count in zip(parts, expected, strict=False)]
+    except UsageError:
         return None
     gamma, beta = rows[1:] or (np.ones(channels), np.zeros(channels))
     return Table(rows[0].reshape(shape), gamma, beta)
@@ -115,11 +116,8 @@ def _join(array: np.ndarray) -> str:
     return "_".join(f"{value:.6g}" for value in array.flat)
 
 
-def _split(text: str, count: int) -> np.ndarray | None:
+def _split(text: str, count: int) -> np.ndarray:
     parts = text.split("_", count)
     if len(parts) != count:
-        return None
-    try:
-        return np.array([parse_number(part) for part in parts])
-    except UsageError:
-        return None
+        raise UsageError(f"{count} numbers are needed.")
+    return np.array([parse_number(part) for part in parts])

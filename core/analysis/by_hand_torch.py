@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 from core.analysis import by_hand
 from core.analysis.by_hand_table import Table
 
+Layer: TypeAlias = nn.BatchNorm2d | nn.GroupNorm | nn.InstanceNorm2d
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
@@ -23,11 +26,11 @@ class Check:
 
     kind: str
     layer: str
-    differences: dict[str, float | None]
+    differences: Mapping[str, float | None]
     refusal: str = ""
 
 
-def make_layer(kind: str, channels: int, per_group: int, eps: float) -> tuple[str, nn.Module]:
+def make_layer(kind: str, channels: int, per_group: int, eps: float) -> tuple[str, Layer]:
     """A new layer in training mode, and how it is written in a program."""
     if kind == by_hand.BATCH:
         return f"nn.BatchNorm2d({channels})", nn.BatchNorm2d(channels, eps=eps)
@@ -39,7 +42,7 @@ def make_layer(kind: str, channels: int, per_group: int, eps: float) -> tuple[st
 
 
 @torch.no_grad()
-def torch_output(layer: nn.Module, table: Table, dtype: torch.dtype) -> np.ndarray:
+def torch_output(layer: Layer, table: Table, dtype: torch.dtype) -> np.ndarray:
     """The layer's y (N, C, H, W) with the table's γ and β; `ValueError` where it refuses."""
     layer = layer.to(dtype)
     layer.weight.copy_(torch.from_numpy(table.gamma))

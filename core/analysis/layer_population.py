@@ -65,15 +65,17 @@ def _own_statistics(network: nn.Module, x: Tensor) -> list[Statistics]:
 
 
 def _population(norm: Norm, parts: list[Statistics]) -> LayerPopulation:
-    stored = norm if isinstance(norm, nn.BatchNorm2d) else None
+    stored = (
+        (norm.running_mean, norm.running_var) if isinstance(norm, nn.BatchNorm2d) else (None,) * 2
+    )
     return LayerPopulation(
         mean=torch.cat([part.mean for part in parts]).numpy(),
         var=torch.cat([part.var for part in parts]).numpy(),
         gamma=norm.weight.numpy(),
         beta=norm.bias.numpy(),
         eps=norm.eps,
-        stored_mean=_array(stored and stored.running_mean),
-        stored_var=_array(stored and stored.running_var),
+        stored_mean=_array(stored[0]),
+        stored_var=_array(stored[1]),
     )
 
 
