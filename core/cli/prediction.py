@@ -141,6 +141,7 @@ def answer(question: Question) -> Answers:
 def _read(path: Path, question: Question) -> list[Reading]:
     """The digits of one picture that are asked for, or why there are none."""
     polarity, centring = question.polarity, question.info.centring
+    found: tuple[Preprocessed, ...]
     try:
         picture = read_picture(path)
         if question.as_is:
