@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.uploaded_file_manager import DeletedFile
 
 from core.data.image_gate import MAX_BYTES, MAX_SIDE, SIGNATURES
 from core.data.preprocess import POLARITIES
@@ -171,7 +172,10 @@ def _uploaded() -> list[Entry]:
     key = f"{UPLOADER}-{state.value(UPLOADER, 0)}"
 
     def take_over() -> None:
-        files = state.value(key)
+        # Until it has the new uploader, the browser may report once more what was taken out.
+        files = [file for file in state.value(key) if not isinstance(file, DeletedFile)]
+        if not files:
+            return
         take((file.name, file.getvalue()) for file in files)
         state.drop_uploads(file.file_id for file in files)
         state.put(UPLOADER, state.value(UPLOADER, 0) + 1)
