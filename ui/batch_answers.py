@@ -23,11 +23,11 @@ def show(company: Company) -> bool:
     st.markdown(answers_sentence(company, frame))
     st.markdown(proof_sentence(company, frame))
     pick(answers_table(company, frame), key="company-table")
-    shading = "which shades the cell"
+    shading = ", which shades the cell"
     if company.target is not None:
-        shading = "below a wrong answer, the probability of the true label, which shades the cell"
+        shading = "; below a wrong answer, the probability of the true label, which shades the cell"
     st.caption(
-        f"What each network says and how probable it finds it, {shading}. With running statistics "
+        f"What each network says and how probable it finds it{shading}. With running statistics "
         "the network is in evaluation mode; in all other columns batch norm normalizes with mean "
         "and variance (biased, as PyTorch does) of exactly that batch, as in training mode. Last: "
         f"how far any logit moves from the first column. This seed ({company.seed})."
