@@ -22,7 +22,7 @@ class Board {
     }
     this.context = this.canvas.getContext("2d", { alpha: false });
     Object.assign(this.context, { strokeStyle: "#fff", lineCap: "round", lineJoin: "round" });
-    this.strokes = [...data.strokes];
+    this.strokes = structuredClone(data.strokes);
     this.cleared = [];
     this.active = null;  // the stroke that grows
     this.at = [SIDE / 2, SIDE / 4];  // where the keyboard's pen is
@@ -149,17 +149,18 @@ class Board {
     if (sent <= answered && isNew) this.deliver();
   }
 
-  // What stays unanswered may have been lost, as where the page starts anew: it is sent once more.
-  deliver() {
+  // What stays unanswered may have been lost, as where the page starts anew: it is sent again,
+  // each time after twice as long, since that also interrupts an answer which is only slow.
+  deliver(patience = PATIENCE) {
     const { live } = this;
     const count = (live.sent += 1);
     live.isNew = false;
     const png = this.strokes.length ? this.canvas.toDataURL("image/png") : "";
-    this.send({ count, png, strokes: this.strokes });
+    this.send({ count, png, strokes: [...this.strokes] });
     setTimeout(() => {
       const isLost = live.answered < count && live.sent === count && this.canvas.isConnected;
-      if (isLost) this.deliver();
-    }, PATIENCE);
+      if (isLost) this.deliver(2 * patience);
+    }, patience);
   }
 }
 

@@ -22,11 +22,14 @@ PREFIX = "data:image/png;base64,"
 
 @dataclass(frozen=True)
 class Drawing:
-    """`content` is a PNG, light ink on black, b"" if nothing is drawn; `strokes` are what the
-    board needs to go on with it."""
+    """`content` is a PNG, light ink on black, b"" if nothing is drawn.
+
+    `strokes` are what the board needs to go on with it; `count` numbers what the board has sent.
+    """
 
     content: bytes = b""
     strokes: tuple[Any, ...] = ()
+    count: int = 0
 
 
 @functools.cache
@@ -37,7 +40,7 @@ def _component() -> Callable:
 
 
 def drawing_canvas(drawing: Drawing, *, key: str, on_draw: Callable[[Drawing], None]) -> None:
-    """Shows the board; `drawing` is what it starts with when the page is opened.
+    """Shows the board; `drawing` is what was drawn last, with which it starts on an opened page.
 
     Call it after what must follow every stroke, see `live_slider.sliders`. `on_draw` runs before
     the page's next run; what it is told comes from the browser, so the content is not yet known to
@@ -46,10 +49,9 @@ def drawing_canvas(drawing: Drawing, *, key: str, on_draw: Callable[[Drawing], N
 
     def report() -> None:
         if drawn := state.value(key).drawn:
-            on_draw(Drawing(decode(str(drawn["png"])), tuple(drawn["strokes"])))
+            on_draw(Drawing(decode(str(drawn["png"])), tuple(drawn["strokes"]), drawn["count"]))
 
-    last = getattr(state.value(key), "drawn", None)
-    data = {"strokes": list(drawing.strokes), "answered": last["count"] if last else 0}
+    data = {"strokes": list(drawing.strokes), "answered": drawing.count}
     _component()(data=data, key=key, on_drawn_change=report)
 
 
