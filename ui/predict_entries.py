@@ -47,10 +47,13 @@ class Entry:
 
 
 class Preparation(NamedTuple):
-    """One of `preprocess.POLARITIES`, and whether nothing is to be cropped and centred."""
+    """One of `preprocess.POLARITIES`, whether nothing is to be cropped and centred, and else one
+    of `preprocess.CENTRINGS`, that of the data set.
+    """
 
     polarity: str = "auto"
     as_is: bool = False
+    centring: str = "mass"
 
 
 class Brought(NamedTuple):
@@ -133,11 +136,11 @@ def _read(
     digest: str, preparation: Preparation, _content: bytes
 ) -> tuple[Preprocessed, ...] | ImageError:
     """The digits in a picture, or why it is refused; kept for as long as the session lasts."""
-    polarity, as_is = preparation
+    polarity, as_is, centring = preparation
     try:
         picture = read_picture(_content)
         if as_is:  # turned over only if that is asked for
             return (use_as_is(picture, polarity=polarity.replace("auto", "light_on_dark")),)
-        return find_digits(picture, polarity=polarity)
+        return find_digits(picture, polarity=polarity, centring=centring)
     except ImageError as error:
         return error

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import DeletedFile
 
+from core.data.datasets import get_dataset
 from core.data.image_gate import MAX_BYTES, MAX_SIDE, SIGNATURES
 from core.data.preprocess import POLARITIES
 from ui import (
@@ -65,7 +66,8 @@ def show(selection: Selection) -> None:
         board = st.container()
         entries = _entries(way, selection)
     with steps if way == DRAW else first:
-        preparation = _choose_preparation(way)
+        centring = get_dataset(selection.dataset).centring
+        preparation = _choose_preparation(way)._replace(centring=centring)
     with first:
         brought = _bring(entries, preparation)
         if way != DRAW:
