@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -57,10 +58,11 @@ def upload(page: Page, files: Mapping[str, bytes] | Sequence[tuple[str, bytes]])
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
         for name, content in pairs
     ]
-    uploader = page.locator('[class*="st-key-predict-uploader"]')
-    before = uploader.get_attribute("class")
+    uploader = page.locator('[class*="st-key-predict-uploader-"]')
+    number = int(re.findall(r"predict-uploader-(\d+)", uploader.get_attribute("class") or "")[0])
     page.locator('input[type="file"]').set_input_files(payloads)
-    expect(uploader).not_to_have_attribute("class", before or "")
+    page.locator(f".st-key-predict-uploader-{number + 1}").wait_for()
+    expect(page.locator(f".st-key-predict-uploader-{number}")).to_have_count(0)
     page.wait_for_selector(IDLE)
 
 
