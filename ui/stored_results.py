@@ -35,7 +35,8 @@ def offer(
     `seconds` is about how long one run takes. `compute(runs, on_progress)` runs when the button is
     pressed; its `NormLabError` becomes a warning.
     """
-    with st.container(border=True, key=f"offer-{name}"):
+    place = st.empty()
+    with place.container(border=True, key=f"offer-{name}"):
         networks = "one network" if len(runs) == 1 else f"{len(runs)} networks"
         st.markdown(f":material/calculate: **{what} of {networks} not computed yet.**")
         if not st.button(f"Compute (about {max(seconds * len(runs), 1):.0f} s)"):
@@ -53,10 +54,9 @@ def offer(
         except NormLabError as error:
             st.warning(f"Not computed: {error}", icon=":material/warning:")
             return {}
-        progress.empty()
-        st.caption(
-            "Computed, and stored beside the runs."
-            if all(stored)
-            else "Computed. The runs' folders are read-only, so it is kept until the app ends."
-        )
+    place.caption(
+        "Computed, and stored beside the runs."
+        if all(stored)
+        else "Computed. The runs' folders are read-only, so it is kept until the app ends."
+    )
     return found

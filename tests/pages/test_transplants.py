@@ -109,6 +109,7 @@ def test_what_is_missing_is_computed_on_request_and_stored(unprepared):
     press(app, "Compute")
     assert drawing(app, "matrix").count("<button") == 3
     assert "stored beside the runs" in words(app)
+    assert "not computed yet" not in words(app)
     found, expected = (
         json.loads((root / "digits/gn/seed-1/transplants.json").read_text())
         for root in (unprepared, SHIPPED_DIR)
