@@ -31,8 +31,8 @@ def texts(app: AppTest) -> str:
 def test_the_pages_are_those_of_the_navigation():
     navigation = (ROOT / "streamlit_app.py").read_text()
     assert [
-        *("batch_mates", "curves", "explain", "failures", "inside", "nuisance", "overview"),
-        *("normalization", "parameters", "predict", "transplants"),
+        *("batch_mates", "curves", "explain", "failures", "inside", "normalization"),
+        *("nuisance", "overview", "parameters", "predict", "transplants"),
     ] == PAGES
     assert all(f"pages/{page}.py" in navigation for page in PAGES)
 
