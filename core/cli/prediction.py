@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +152,9 @@ def _read(path: Path, question: Question) -> list[Reading]:
             found = (preprocess(picture, polarity=polarity, centring=centring),)
     except ImageError as error:
         return [Reading(path, error=error)]
-    return [Reading(path, number, digit) for number, digit in enumerate(found, start=1)]
+    # Without the pictures of the steps, which of a thousand files would fill the memory.
+    bare = (replace(digit, steps={}) for digit in found)
+    return [Reading(path, number, digit) for number, digit in enumerate(bare, start=1)]
 
 
 def _told(question: Question) -> dict[Path, int | None]:
