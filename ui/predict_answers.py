@@ -181,3 +181,10 @@ def class_frame(
         for row in frame.to_dict("records")
         for number, (name, share) in enumerate(zip(class_names, row["probabilities"], strict=True))
     )
+
+
+def flat(frame: pd.DataFrame, class_names: tuple[str, ...]) -> pd.DataFrame:
+    """Rows of `answers_frame` for a file: `probabilities` as a column for each class."""
+    shares = pd.DataFrame(frame["probabilities"].tolist(), frame.index)
+    shares.columns = [f"probability_{name}" for name in class_names]
+    return frame.drop(columns=["image", "probabilities"]).join(shares)

@@ -15,12 +15,13 @@ from core.training.runs import Run
 from ui import explain_choice, predict_labels, predict_networks, state
 from ui.charts import to_png, to_svg
 from ui.charts_predict import answers_chart
-from ui.downloads import csv_file, download_files
+from ui.downloads import csv_file, download_files, json_file
 from ui.drawing import draw
 from ui.failures_tables import probability_table
 from ui.own_images import OwnImage
 from ui.picker import pick
-from ui.predict_answers import answers, class_frame, strips, verdict
+from ui.predict_answers import answers, class_frame, flat, strips, verdict
+from ui.predict_rows import document
 
 NO_GUARANTEE = (
     "This image is unusual in {what}. The ten probabilities add up to 100 % whatever an image "
@@ -121,10 +122,18 @@ def _classes(told: Told) -> None:
         pick(html, key="predict-classes")
         colors = "" if own.true is None else "; green is the true label, orange another one"
         st.caption(f"Probability of each class{colors}.")
-    name, said = f"answers-{info.key}-{own.digest[:8]}-seed-{told.seed}", told.said
-    files = {"CSV": csv_file(said.drop(columns="image"))}
-    files |= {
+    _downloads(told)
+
+
+def _downloads(told: Told) -> None:
+    info, own, said = told.info, told.own, told.said
+    odd = predict_networks.usual(info, [own])
+    files = {
+        "CSV": csv_file(flat(said, info.class_names)),
+        "JSON": json_file(
+            lambda: document(info, [own], said.assign(image=0), odd, told.runs, refused={})
+        ),
         "PNG": lambda: to_png(answers_chart(said)),
         "SVG": lambda: to_svg(answers_chart(said)),
     }
-    download_files(files, name)
+    download_files(files, f"answers-{info.key}-{own.digest[:8]}-seed-{told.seed}")

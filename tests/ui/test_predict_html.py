@@ -206,3 +206,11 @@ def test_charts_hold_the_figures_and_are_named_in_words():
     assert "Group norm 1 of 2, 9 to 91 %" in words and "Batch norm + L1 2 of 2" in words
     drawn = charts_predict.accuracy_chart(frame).to_dict()
     assert drawn["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 100]
+
+
+def test_a_file_of_answers_has_a_column_for_each_class():
+    table = predict_answers.flat(SAID[SAID["image"] == 1], NAMES)
+    assert "image" not in table and len(table) == 3
+    shares = table[[f"probability_{name}" for name in NAMES]]
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_array_equal(shares.to_numpy().argmax(axis=1), table["predicted"])
