@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,11 @@ class Draws:
         stream = zlib.crc32(self.key.encode())
         for index in self.indices:
             yield np.random.default_rng((self.seed, stream, int(index)))
+
+    def split(self, size: int) -> list[Draws]:
+        """The same numbers for at most `size` images each."""
+        starts = range(0, len(self.indices), size)
+        return [replace(self, indices=self.indices[start : start + size]) for start in starts]
 
     def stack(self, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
         """What `draw` makes of each image's generator, (N, …)."""

@@ -20,6 +20,8 @@ FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
 """Amount of light, and the factor by which the noise shrinks per halving of its mesh."""
 FOG_SIZE = 256
 FOG_WIBBLE = 100.0
+FOG_BATCH = 50
+"""Images at once; the maps of more fall out of a core's cache."""
 SPATTER = (
     *((0.65, 0.3, 4, 0.69, 0.6), (0.65, 0.3, 3, 0.68, 0.6), (0.65, 0.3, 2, 0.68, 0.5)),
     *((0.65, 0.3, 1, 0.65, 1.5), (0.67, 0.4, 1, 0.65, 1.5)),
@@ -33,11 +35,17 @@ LINE_WIDTH = 2.3
 def fog(pixels: Tensor, level: int, draws: Draws) -> Tensor:
     """A corner of a cloud map is added, and the sum scaled back to the image's own maximum."""
     amount, decay = FOG[level - 1]
-    number = FOG_SIZE**2 - 1
-    noise = draws.stack(lambda random: random.random(number, dtype=np.float32)).to(pixels.device)
+    parts = draws.split(FOG_BATCH)
+    clouds = torch.cat([_clouds(part, decay, pixels.device) for part in parts])
     brightest = pixels.amax((1, 2), keepdim=True)
-    sum_of_light = pixels + amount * plasma(noise.mul_(2).sub_(1), decay)
+    sum_of_light = pixels + amount * clouds
     return (sum_of_light * brightest / (brightest + amount)).clamp_(0, 1)
+
+
+def _clouds(draws: Draws, decay: float, device: torch.device) -> Tensor:
+    number = FOG_SIZE**2 - 1
+    noise = draws.stack(lambda random: random.random(number, dtype=np.float32)).to(device)
+    return plasma(noise.mul_(2).sub_(1), decay)
 
 
 def plasma(noise: Tensor, decay: float) -> Tensor:
@@ -58,6 +66,9 @@ def plasma(noise: Tensor, decay: float) -> Tensor:
             lowest, highest = values.flatten(1).aminmax(dim=1)
             low, high = torch.minimum(low, lowest), torch.maximum(high, highest)
         used, wibble = used + 3 * side**2, wibble / decay
+        if used == noise.shape[1]:  # of the finest mesh only the corner is needed
+            kept = (slice(None), slice(IMAGE_SIZE), slice(IMAGE_SIZE))
+            corners, centers, top, left = corners[kept], centers[kept], top[kept], left[kept]
         corners = _woven(_woven(corners, top, 2), _woven(left, centers, 2), 1)
     low, high = low.view(-1, 1, 1), high.view(-1, 1, 1)
     return (corners[:, :IMAGE_SIZE, :IMAGE_SIZE] - low) / (high - low)
