@@ -62,6 +62,13 @@ def shown_of(owns: Sequence[OwnImage]) -> OwnImage:
     return next(same, owns[0])
 
 
+def forget(way: Way) -> None:
+    """Lets go of the chosen image if it came in this way."""
+    own = state.value(CHOSEN)
+    if own is not None and own.way == way:
+        state.put(CHOSEN, None)
+
+
 def label_as(true: int | None) -> None:
     """Says which class the chosen image shows; None if that is unknown again."""
     own = state.value(CHOSEN)

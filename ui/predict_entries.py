@@ -14,7 +14,7 @@ from core.data.image_gate import read_picture
 from core.data.labels import labels_from_names
 from core.data.preprocess import Preprocessed, find_digits, use_as_is
 from core.errors import ImageError
-from ui import state
+from ui import own_images, state
 from ui.own_images import OwnImage, Way, labelled
 
 MAX_FILES = 200
@@ -97,6 +97,13 @@ def printable(name: str) -> str:
 def _unique(name: str, taken: set[str]) -> str:
     numbers = (f"{name} ({number})" for number in range(2, len(taken) + 3))
     return name if name not in taken else next(one for one in numbers if one not in taken)
+
+
+def remove(name: str, way: Way) -> None:
+    """Lets go of the entries under `name`, which came in by `way`, and what was read from them."""
+    state.put(name, [])
+    own_images.forget(way)
+    _read.clear()
 
 
 def bring(

@@ -22,7 +22,18 @@ from ui import (
     state,
 )
 from ui.drawing_canvas import Drawing, drawing_canvas
-from ui.predict_entries import MAX_FILES, PHOTO, UPLOADS, Brought, Entry, Preparation, take, uploads
+from ui.own_images import Way
+from ui.predict_entries import (
+    MAX_FILES,
+    PHOTO,
+    UPLOADS,
+    Brought,
+    Entry,
+    Preparation,
+    remove,
+    take,
+    uploads,
+)
 from ui.predict_refusals import show_refusals
 from ui.state import Selection
 
@@ -190,7 +201,9 @@ def _uploaded() -> list[Entry]:
         key=key,
         on_change=take_over,
     )
-    _offer_removal(UPLOADS, f"{len(uploads())} files are kept", "Remove all")
+    kept = sum(not entry.refused for entry in uploads())
+    words = f"{kept} {'file is' if kept == 1 else 'files are'} kept"
+    _offer_removal(UPLOADS, "upload", words, "Remove all")
     return uploads()
 
 
@@ -204,17 +217,17 @@ def _photographed() -> list[Entry]:
     st.caption(
         "Browsers give the camera only to pages on https or on localhost, and only if you allow it."
     )
-    _offer_removal(PHOTO, "The photo is kept", "Remove the photo")
+    _offer_removal(PHOTO, "camera", "The photo is kept", "Remove the photo")
     return state.value(PHOTO, [])
 
 
-def _offer_removal(name: str, kept: str, words: str) -> None:
+def _offer_removal(name: str, way: Way, kept: str, words: str) -> None:
     if not state.value(name):
         st.caption("What you bring stays in this session's memory and is written nowhere.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{kept} in this session's memory, and written nowhere.")
-        st.button(words, icon=":material/delete:", on_click=state.put, args=[name, []])
+        st.button(words, icon=":material/delete:", on_click=remove, args=[name, way])
 
 
 def _bring(entries: list[Entry], preparation: Preparation) -> Brought:
