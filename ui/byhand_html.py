@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # importing it would import torch
     from core.analysis.by_hand_torch import Check
 
 MAX_TERMS = 24
+TALL = 16
+"""Rows that a table shows without scrolling."""
 NARROW = 6
 """Channels that a phone shows beside each other."""
 MODE_LABELS = {
@@ -32,11 +34,12 @@ STYLE = """<style>
   font-variant-numeric: tabular-nums; }
 .hand caption { text-align: left; font-weight: 600; padding-bottom: 4px; line-height: 1.3; }
 .hand caption small { display: block; font-weight: 400; }
+.hand .movement caption small { min-height: 2.6em; }
 .hand th { font-weight: 600; font-size: 0.75rem; text-align: right; padding: 2px 4px; }
 .hand td { text-align: right; padding: 2px 4px; border-radius: 3px; font-size: 0.8125rem; }
 .hand .here { box-shadow: inset 0 0 0 2px var(--st-text-color); font-weight: 700; }
 .hand > * { min-width: 0; }
-.hand .tall { max-height: 330px; overflow-y: auto; }
+.hand .tall { max-height: 480px; overflow-y: auto; }
 .hand .moved {
   background: color-mix(in srgb, #D55E00 calc(10% + var(--share) * 40%), transparent); }
 .hand .wrong { text-decoration: underline wavy #D55E00; text-underline-offset: 3px; }
@@ -71,7 +74,7 @@ def _statistics_table(kind: str, found: by_hand.Statistics, here: int) -> str:
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
     each = f"<small>each over {counted(found.count, 'value')}</small>"
     scroll = (
-        f' tabindex="0" role="group" aria-label="{LABELS[kind]}"' if found.mean.size > 10 else ""
+        f' tabindex="0" role="group" aria-label="{LABELS[kind]}"' if found.mean.size > TALL else ""
     )
     return (
         f'<div class="tall"{scroll}><table><caption>{LABELS[kind]}{each}</caption>'
@@ -190,7 +193,7 @@ def _movement_table(one: Moved, largest: float) -> str:
     wide = one.blocks.shape[1] > NARROW
     scroll = f' tabindex="0" role="group" aria-label="{MODE_LABELS[one.mode]}"' if wide else ""
     return (
-        f'<div class="scroll"{scroll}><table><caption>{MODE_LABELS[one.mode]}<small>'
+        f'<div class="scroll movement"{scroll}><table><caption>{MODE_LABELS[one.mode]}<small>'
         f"{movement_words(one)}</small></caption>"
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )

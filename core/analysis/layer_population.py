@@ -142,7 +142,7 @@ def outlyingness(statistics: LayerPopulation, reference: LayerPopulation) -> np.
 def separation(failing: np.ndarray, right: np.ndarray) -> float:
     """AUROC: how often a failing image scores above a right one, ties half; 0.5 separates nothing.
 
-    Scores (F,) and (R,), neither empty.
+    Scores (F,) and (R,), neither empty. It is Mann and Whitney's U divided by F · R.
     """
     ordered = np.sort(right)
     below, upto = (np.searchsorted(ordered, failing, side=side) for side in ("left", "right"))

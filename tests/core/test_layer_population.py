@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from core.analysis.inside import layer_views
-from core.analysis.layer_population import as_far_out, layer_populations, place_frame
+from core.analysis.layer_population import (
+    LayerPopulation,
+    as_far_out,
+    layer_populations,
+    outlyingness,
+    place_frame,
+    separation,
+)
 from core.config import VARIANTS
 from core.model.network import build_network
 
@@ -59,3 +66,23 @@ def test_as_far_out_counts_both_tails():
     assert not as_far_out(values, 20.0).any()
     assert as_far_out(values, 4.5).all()
     assert as_far_out(np.zeros(4), 0.0).all()
+
+
+def one_group(means: list[float], variances: list[float]) -> LayerPopulation:
+    mean, var = (np.array(values)[:, None] for values in (means, variances))
+    return LayerPopulation(mean, var, np.ones(1), np.zeros(1), 0.0, None, None)
+
+
+def test_the_largest_z_says_how_unusual_an_image_is():
+    many = one_group([1, 3], [1, np.e**4])  # means 2 ± 1, log variances 2 ± 2
+    own = one_group([2, 5, 2], [np.e**2, np.e**2, np.e**10])
+    assert outlyingness(own, many) == pytest.approx([0, 3, 4])
+    alike = one_group([1, 1], [2, 2])
+    assert outlyingness(alike, alike).tolist() == [0, 0]  # without spread nothing is unusual
+
+
+def test_separation_is_the_share_of_pairs_in_order():
+    right = np.array([1.0, 2, 3])
+    assert separation(np.array([9.0]), right) == 1 and separation(np.array([0.0]), right) == 0
+    assert separation(np.array([2.0]), right) == pytest.approx((1 + 0.5) / 3)
+    assert separation(right, right) == 0.5

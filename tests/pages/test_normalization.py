@@ -5,12 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.analysis.by_hand_table import from_text, random_table
+from ui import own_images
 
 PAGE = Path(__file__).resolve().parents[2] / "pages/normalization.py"
+
+
+@pytest.fixture
+def drawn_seven() -> own_images.OwnImage:
+    """A bar and a slanted stroke, of which nobody has said what it is."""
+    image = np.zeros((28, 28), np.uint8)
+    image[6:8, 8:20] = 255
+    for row in range(8, 22):
+        column = 19 - (row - 8) // 2
+        image[row, column : column + 2] = 255
+    return own_images.OwnImage(image, "seven", "drawing", None, ())
 
 
 def table_app():
@@ -174,6 +187,15 @@ def test_a_real_layer_shows_what_it_uses():
     group = opened(variant="gn", norm_layer="3", index="17").dataframe[0].value
     assert group["group"].tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]
     assert "stored_mean" not in group
+
+
+def test_an_own_image_takes_its_place_among_the_test_images(drawn_seven):
+    app = AppTest.from_file(str(PAGE), default_timeout=120)
+    app.session_state[own_images.CHOSEN] = drawn_seven
+    app.query_params.update({"dataset": "digits", "seed": "1", "pictures": "own"})
+    checked(app.run())
+    assert any("your image" in part.value for part in app.subheader)
+    assert "correctly classified ones" in words(app)
 
 
 def test_without_the_images_the_table_still_works(tmp_path, monkeypatch):
