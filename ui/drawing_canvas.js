@@ -33,6 +33,9 @@ class Board {
 
   listen() {
     const { canvas } = this;
+    for (const near of ["pointerenter", "focus"]) {
+      canvas.addEventListener(near, () => this.wake(), { once: true });
+    }
     canvas.onpointerdown = (event) => this.press(event);
     canvas.onpointermove = (event) => this.follow(event);
     canvas.onpointerup = canvas.onpointercancel = (event) => this.release(event);
@@ -135,6 +138,11 @@ class Board {
     pen.style.setProperty("--y", this.at[1] / SIDE);
     pen.style.setProperty("--width", this.input.value / SIDE);
     pen.classList.toggle("down", Boolean(this.active));
+  }
+
+  // Reports before anything is drawn, so that the page can get ready.
+  wake() {
+    if (!this.live.sent) this.change();
   }
 
   change() {

@@ -43,8 +43,8 @@ def drawing_canvas(drawing: Drawing, *, key: str, on_draw: Callable[[Drawing], N
     """Shows the board; `drawing` is what was drawn last, with which it starts on an opened page.
 
     Call it after what must follow every stroke, see `live_slider.sliders`. `on_draw` runs before
-    the page's next run; what it is told comes from the browser, so the content is not yet known to
-    be a picture.
+    the page's next run, at first with an empty drawing when a pointer or the keyboard comes near;
+    what it is told comes from the browser, so the content is not yet known to be a picture.
     """
 
     def report() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -12,8 +13,10 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile
 from core.data.datasets import get_dataset
 from core.data.image_gate import MAX_BYTES, MAX_SIDE, SIGNATURES
 from core.data.preprocess import POLARITIES
+from core.errors import NormLabError
 from ui import (
     address,
+    explain_resources,
     own_images,
     predict_entries,
     predict_samples,
@@ -93,7 +96,17 @@ def show(selection: Selection) -> None:
             predict_steps.show(own_images.shown_of(brought.owns), brought.owns)
     with board:
         if way == DRAW:  # after the answers: it asks for the next ones
-            drawing_canvas(state.value(DRAWING, Drawing()), key=BOARD, on_draw=_keep_drawing)
+            drawing = state.value(DRAWING, Drawing())
+            drawing_canvas(drawing, key=BOARD, on_draw=_keep_drawing)
+    if way == DRAW and drawing.count and not brought.owns:
+        _load_ahead(selection)
+
+
+def _load_ahead(selection: Selection) -> None:
+    """Gets the networks ready while the pen is on its way; a stroke later does not wait for it."""
+    with suppress(NormLabError), st.spinner("Loading the networks…"):
+        for runs in selection.by_variant.values():
+            explain_resources.network(runs[0])
 
 
 def _places(way: str) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:

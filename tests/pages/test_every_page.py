@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
 TITLES = {"normalization": "Normalization by hand"}
-WITHOUT_TORCH = ["overview", "curves", "failures", "transplants"]
+WITHOUT_TORCH = ["overview", "curves", "failures", "transplants", "predict"]
 
 
 def title(page: str) -> str:
