@@ -179,9 +179,7 @@ def main() -> None:
         print(json.dumps(result, indent=2))
         return
     found = ", ".join(f"{n} in {images}" for n, images in result["digits_found"].items())
-    print(
-        f"{result['dataset']}, {result['paper']} paper, {result['images']} images, seed {result['seed']}"
-    )
+    print(*(f"{key} {result[key]}" for key in ("dataset", "paper", "images", "seed")), sep=", ")
     print(f"digits found: {found}")
     print(pd.DataFrame(result["variants"]).to_string(index=False))
 

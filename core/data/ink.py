@@ -11,10 +11,13 @@ from core.data.lighting import background, border, even_light, is_even
 
 MIN_INK = 0.1
 """Part of the strongest ink from which a pixel counts as ink; less is blur and dirt."""
-MIN_INK_PHOTOGRAPHED = 0.3
+MIN_INK_PHOTOGRAPHED = 0.4
 """The same in photographs, where there is also the print of lined paper."""
-MIN_DARKNESS = 0.06
-"""Part of the light that ink takes in a photograph, at least; less are uneven spots of paper."""
+MIN_DARKNESS = 0.15
+"""Part of the light that strong ink takes in a photograph, at least; less are spots of paper."""
+MIN_SIDE, MIN_PART = 8, 0.03
+"""Height or width of the largest mark in a photograph, at least, in pixels and as part of the
+picture's longer side; less is the paper's grain."""
 NOISE = 5
 """Standard deviations of the paper's grain that ink is darker by, after slight smoothing."""
 STRONG = 98
@@ -53,10 +56,12 @@ def _photographed(levels: np.ndarray) -> Ink:
     values = even_light(levels)
     values = values - np.median(values)
     smooth = ndimage.gaussian_filter(values, 1)
-    found = smooth > max(NOISE * _spread(smooth), MIN_DARKNESS)
-    if found.any():
-        found &= smooth > MIN_INK_PHOTOGRAPHED * np.percentile(smooth[found], STRONG)
-    return Ink(np.maximum(values - 2 * _spread(values), 0), without_frame(found), True)
+    found = smooth > NOISE * _spread(smooth)
+    strong = np.percentile(smooth[found], STRONG) if found.any() else 0
+    if strong < MIN_DARKNESS:
+        strong = np.inf
+    found = without_frame(found & (smooth > MIN_INK_PHOTOGRAPHED * strong))
+    return Ink(np.maximum(values - 2 * _spread(values), 0), without_grain(found), True)
 
 
 def _spread(values: np.ndarray) -> float:
@@ -72,3 +77,13 @@ def without_frame(inked: np.ndarray) -> np.ndarray:
     covered = np.bincount(border(labels), minlength=number + 1)
     is_frame = covered >= FRAME * min(inked.shape)
     return inked & ~is_frame[labels]
+
+
+def without_grain(inked: np.ndarray) -> np.ndarray:
+    """`inked` (H, W) bool if any mark is large enough for a digit, else nothing."""
+    from scipy import ndimage
+
+    least = max(MIN_SIDE, MIN_PART * max(inked.shape))
+    places = ndimage.find_objects(ndimage.label(inked, np.ones((3, 3)))[0])
+    is_large = any(side.stop - side.start >= least for place in places for side in place)
+    return inked & is_large

@@ -19,7 +19,9 @@ STACKED_GAP, BESIDE_GAP = 0.25, 0.08
 """Parts of a digit's height that such a mark may lie above or below it, and to its side."""
 OVERLAP = 0.25
 """Part of the narrower width over which marks of one digit lie above each other."""
-MAX_MARKS = 200
+EIGHT = np.ones((3, 3))
+"""Neighbours of a pixel: also those that it touches with a corner."""
+MAX_MARKS = 100
 """Of the largest marks; more are paper or a text, and cost time."""
 
 Box = tuple[int, int, int, int]
@@ -50,27 +52,29 @@ def find_marks(inked: np.ndarray) -> tuple[np.ndarray, tuple[Mark, ...], int]:
     marks were left out because they are too small beside the tallest. Digits that touch count as
     one: nothing is cut.
     """
-    from scipy import ndimage
-
-    labels, _ = ndimage.label(inked, np.ones((3, 3)))
-    marks = _measure(labels, labels)
-    if not marks:
-        return labels, (), 0
-    reach = round(GAP * max(mark.height for mark in marks))
-    if reach:
-        near = ndimage.maximum_filter(inked, reach + 1)
-        groups, _ = ndimage.label(near, np.ones((3, 3)))
-        labels = np.where(inked, groups, 0)
-        marks = _measure(labels, labels)
-    tallest = max(mark.height for mark in marks)
-    marks = [mark for mark in marks if max(mark.height, mark.width) >= SPECK * tallest]
+    labels, marks = label_marks(inked)
     digits = put_together(marks)
-    tallest = max(mark.height for mark in digits)
+    tallest = max((mark.height for mark in digits), default=0)
     kept = [mark for mark in digits if mark.height >= MIN_HEIGHT * tallest]
     return labels, reading_order(kept), len(digits) - len(kept)
 
 
-def _measure(labels: np.ndarray, _: np.ndarray) -> list[Mark]:
+def label_marks(inked: np.ndarray) -> tuple[np.ndarray, list[Mark]]:
+    """Labels (H, W) int and the connected marks, over short gaps too, without specks."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(inked, EIGHT)
+    reach = round(GAP * max((mark.height for mark in _measure(labels)), default=0))
+    if reach:
+        groups, _ = ndimage.label(ndimage.maximum_filter(inked, reach + 1), EIGHT)
+        labels = np.where(inked, groups, 0)
+    marks = _measure(labels)
+    speck = SPECK * max((mark.height for mark in marks), default=0)
+    return labels, [mark for mark in marks if max(mark.height, mark.width) >= speck]
+
+
+def _measure(labels: np.ndarray) -> list[Mark]:
+    """The largest marks of `labels` (H, W), with the largest first."""
     from scipy import ndimage
 
     areas = np.bincount(labels.ravel())
@@ -91,16 +95,18 @@ def put_together(marks: Sequence[Mark]) -> list[Mark]:
             whole[whole.index(other)] = _join(other, mark)
         else:
             whole.append(mark)
-    return whole
+    # What has grown may now be large and near enough for another part.
+    return whole if len(whole) == len(marks) else put_together(whole)
 
 
 def belongs_to(part: Mark, digit: Mark) -> bool:
     """Whether `part` is small and near enough to be a detached part of `digit`."""
     above, beside = (_gap(part, digit, axis) for axis in (0, 1))
-    overlap = -beside >= OVERLAP * min(part.width, digit.width)
-    near = above <= STACKED_GAP * digit.height if overlap else False
-    near = near or (above <= 0 and beside <= BESIDE_GAP * digit.height)
-    return near and part.height <= FRAGMENT * digit.height
+    is_stacked = -beside >= OVERLAP * min(part.width, digit.width)
+    is_near = (is_stacked and above <= STACKED_GAP * digit.height) or (
+        above <= 0 and beside <= BESIDE_GAP * digit.height
+    )
+    return is_near and part.height <= FRAGMENT * digit.height
 
 
 def _gap(one: Mark, other: Mark, axis: int) -> int:
@@ -119,16 +125,25 @@ def _join(one: Mark, other: Mark) -> Mark:
 
 
 def reading_order(marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    """Lines from top to bottom, each from left to right.
+    """Lines from top to bottom, each from left to right; a line may climb or fall.
 
-    A mark belongs to a line if its middle lies within the height of the line's first mark.
+    A mark goes on a line if the middle of one, it or the line's last mark, lies level with the
+    other.
     """
     lines: list[list[Mark]] = []
-    for mark in sorted(marks, key=lambda mark: mark.box[0] + mark.box[2]):
-        middle = (mark.box[0] + mark.box[2]) / 2
-        line = next((one for one in lines if one[0].box[0] <= middle < one[0].box[2]), None)
+    for mark in sorted(marks, key=lambda mark: mark.box[1]):
+        line = next((line for line in lines if _are_level(line[-1], mark)), None)
         if line is None:
             lines.append([mark])
         else:
             line.append(mark)
-    return tuple(mark for line in lines for mark in sorted(line, key=lambda one: one.box[1]))
+    lines.sort(key=lambda line: sum(map(_middle, line)) / len(line))
+    return tuple(mark for line in lines for mark in line)
+
+
+def _middle(mark: Mark) -> float:
+    return (mark.box[0] + mark.box[2]) / 2
+
+
+def _are_level(one: Mark, other: Mark) -> bool:
+    return any(a.box[0] <= _middle(b) < a.box[2] for a, b in ((one, other), (other, one)))
