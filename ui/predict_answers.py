@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def answers(
     name: str,
     caption: str,
     true: int | None = None,
-    seeds: Mapping[str, tuple[int, int]] | None = None,
+    seeds: Mapping[str, tuple[int, int]] = MappingProxyType({}),
 ) -> str:
     """The image beside a row for each variant, for `ui.drawing`.
 
@@ -59,8 +60,7 @@ def answers(
     found = agreement(frame)
     most = next(iter(found.classes)) if 2 * found.largest > found.num_variants else None
     rows = "".join(
-        _row(row, widest, true, most, (seeds or {}).get(row["variant"]))
-        for row in frame.to_dict("records")
+        _row(row, widest, true, most, seeds.get(row["variant"])) for row in frame.to_dict("records")
     )
     heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS)
     return (

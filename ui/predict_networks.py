@@ -55,9 +55,16 @@ def _usual(dataset: str, content: tuple[str, ...], _owns: Sequence[OwnImage]) ->
 def seeds_that_agree(
     info: DatasetInfo, by_variant: Mapping[str, Sequence[Run]], own: OwnImage, said: pd.DataFrame
 ) -> dict[str, tuple[int, int]]:
-    """Of each variant in `said`, rows of `answers`: how many of its seeds say so, of how many."""
+    """Of each variant in `said`, rows of `answers`: how many of its seeds say so, of how many.
+
+    Empty where no variant has several seeds.
+    """
+    if max(map(len, by_variant.values())) == 1:
+        return {}
+    runs = {f"{key} {run.seed}": run for key, group in by_variant.items() for run in group}
+    asked = answers(info, runs, [own]).set_index("variant")["predicted"]
     found = {}
     for key, predicted in zip(said["variant"], said["predicted"], strict=True):
-        asked = answers(info, {str(run.seed): run for run in by_variant[key]}, [own])
-        found[key] = (int((asked["predicted"] == predicted).sum()), len(asked))
+        same = [asked[f"{key} {run.seed}"] == predicted for run in by_variant[key]]
+        found[key] = (sum(same), len(same))
     return found

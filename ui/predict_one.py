@@ -35,9 +35,9 @@ DESCRIPTIVE = (
 
 
 class Told(NamedTuple):
-    """An image, what the networks `runs` say of it (rows of `answers_frame`), and `seeds`:
+    """An image, and what the networks `runs` say of it (rows of `answers_frame`).
 
-    for each variant how many of its seeds say the same, of how many.
+    `seeds`: for each variant how many of its seeds say the same, of how many; empty if it has one.
     """
 
     info: DatasetInfo
@@ -54,7 +54,6 @@ class Told(NamedTuple):
 def show(told: Told) -> None:
     """The verdict first, then what can be done with the image, then how usual it is."""
     info, own = told.info, told.own
-    several = max(of for _, of in told.seeds.values()) > 1
     html = answers(
         told.said,
         own.image,
@@ -62,7 +61,7 @@ def show(told: Told) -> None:
         name=own.name,
         caption=f"{own.name}: 28×28 pixels, as the networks see them.",
         true=own.true,
-        seeds=told.seeds if several else None,
+        seeds=told.seeds,
     )
     draw(html, key="predict-answers")
     st.caption(
@@ -78,8 +77,8 @@ def show(told: Told) -> None:
 
 
 def _seeds(told: Told) -> str:
-    most = max(of for _, of in told.seeds.values())
-    return f"seed {told.seed}" if most == 1 else f"seed {told.seed} of {most} seeds"
+    several = max((of for _, of in told.seeds.values()), default=1)
+    return f"seed {told.seed}" if several == 1 else f"seed {told.seed} of {several} seeds"
 
 
 def _links(told: Told) -> None:
@@ -88,8 +87,7 @@ def _links(told: Told) -> None:
     if told.own.index is not None:  # a test image can be found again by its number
         query |= {explain_choice.POOL: explain_choice.ALL}
         query |= {explain_choice.INDEX: str(told.own.index)}
-    if max(of for _, of in told.seeds.values()) > 1:
-        query |= {explain_choice.SEED: str(told.seed)}
+    query[explain_choice.SEED if told.seeds else state.SEED] = str(told.seed)
     pages = {
         "explain": ("Explain this image", ":material/search_insights:"),
         "nuisance": ("Into the nuisance lab", ":material/tune:"),

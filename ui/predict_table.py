@@ -92,9 +92,9 @@ def _draw(many: Many, rows: pd.DataFrame, refused: Mapping[str, str], current: i
 
     pick(html, key="predict-all", on_pick=choose)
     st.caption(
-        "Press an image to see it above. Shaded: wrong (✗). Entropy: mean over the variants. Least "
-        "usual: the property furthest from the median of the training images; ◆ outside of their "
-        "1st to 99th percentile."
+        "Press an image to see it above. Shaded: wrong (✗) or, where the label is not known, not "
+        "what most say. Entropy: mean over the variants. Least usual: the property furthest from "
+        "the median of the training images; ◆ outside of their 1st to 99th percentile."
     )
 
 
@@ -107,5 +107,8 @@ def _accuracy(many: Many) -> None:
     chart = accuracy_chart(frame)
     st.altair_chart(chart, key="own-accuracy", alt=accuracy_alt(frame))
     seed = next(iter(many.runs.values())).seed
-    st.caption(f"n = {known:,}, seed {seed}. The labels are those that you gave.")
+    st.caption(
+        f"n = {known:,}, seed {seed}. Labels come from file names, your table, your choice or "
+        "the data set."
+    )
     download_row(chart, frame, f"accuracy-own-{many.info.key}-seed-{seed}")

@@ -274,4 +274,4 @@ def test_the_links_lead_to_this_image(brought, pictures, index):
     asked = [links[page] for page in ("explain", "nuisance")]
     for query in asked:
         assert query["pictures"] == [pictures] and query.get("index") == (index and [index])
-        assert query["dataset"] == ["mnist"]
+        assert query["dataset"] == ["mnist"] and query["seed"] == ["1"]
