@@ -12,7 +12,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 
 from core.data.datasets import DatasetInfo
 from core.training.runs import Run
-from ui import explain_choice, predict_labels, predict_networks, state
+from ui import explain_choice, predict_networks, state
 from ui.charts import to_png, to_svg
 from ui.charts_predict import answers_chart
 from ui.downloads import csv_file, download_files, json_file
@@ -51,8 +51,8 @@ class Told(NamedTuple):
         return next(iter(self.runs.values())).seed
 
 
-def show(told: Told) -> None:
-    """The verdict first, then what can be done with the image, then how usual it is."""
+def verdicts(told: Told) -> None:
+    """The image as the networks see it, and what each of them says."""
     info, own = told.info, told.own
     html = answers(
         told.said,
@@ -69,11 +69,6 @@ def show(told: Told) -> None:
         "Entropy: of the ten probabilities, from 0 to 3.32 bits. One network of each variant, "
         f"{_seeds(told)}."
     )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        predict_labels.choose_true(info, own)
-        _links(told)
-    _usual(told)
-    _classes(told)
 
 
 def _seeds(told: Told) -> str:
@@ -81,7 +76,7 @@ def _seeds(told: Told) -> str:
     return f"seed {told.seed}" if several == 1 else f"seed {told.seed} of {several} seeds"
 
 
-def _links(told: Told) -> None:
+def links(told: Told) -> None:
     """Onwards to the pages that take a user's own image, where they can be reached."""
     query = {state.DATASET: told.info.key, explain_choice.POOL: explain_choice.OWN}
     if told.own.index is not None:  # a test image can be found again by its number
@@ -95,6 +90,13 @@ def _links(told: Told) -> None:
     for page, (label, icon) in pages.items():
         with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
             st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=query)
+
+
+def details(told: Told) -> None:
+    """How usual the image is, every class's probability, and all of it as files."""
+    _usual(told)
+    _classes(told)
+    _downloads(told)
 
 
 def _usual(told: Told) -> None:
@@ -120,7 +122,6 @@ def _classes(told: Told) -> None:
         pick(html, key="predict-classes")
         colors = "" if own.true is None else "; green is the true label, orange another one"
         st.caption(f"Probability of each class{colors}.")
-    _downloads(told)
 
 
 def _downloads(told: Told) -> None:

@@ -30,18 +30,26 @@ def show(
     if not owns:
         return
     owns = predict_labels.labelled(owns)
-    runs = _choose_runs(selection)
     own = own_images.shown_of(owns)
     own_images.choose(own)
+    answers, below = st.container(), st.container(horizontal=True, vertical_alignment="bottom")
+    with below:
+        runs = _choose_runs(selection)
     try:
-        with st.spinner("Asking the networks…"):
+        with answers, st.spinner("Asking the networks…"):
             said = predict_networks.answers(info, runs, owns)
             here = said[said["image"] == owns.index(own)]
             seeds = predict_networks.seeds_that_agree(info, selection.by_variant, own, here)
     except NormLabError as error:
-        st.warning(f"No answers: {error}", icon=":material/warning:")
+        answers.warning(f"No answers: {error}", icon=":material/warning:")
         return
-    predict_one.show(predict_one.Told(info, own, here, seeds, runs))
+    told = predict_one.Told(info, own, here, seeds, runs)
+    with answers:
+        predict_one.verdicts(told)
+    with below:
+        predict_labels.choose_true(info, own)
+        predict_one.links(told)
+    predict_one.details(told)
     if len(owns) + len(refused) > 1:
         predict_table.show(predict_table.Many(info, owns, said, runs, refused), own)
 
