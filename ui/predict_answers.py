@@ -79,7 +79,7 @@ def _row(
     """One variant; underlined where it is wrong or, if that is not known, says other than most."""
     expected = most if true is None else true
     other = expected is not None and row["predicted"] != expected
-    same = f"<small>{seeds[0]} of {seeds[1]} seeds</small>" if seeds else ""
+    same = f"<small>{seeds[0]}/{seeds[1]} seeds</small>" if seeds else ""
     second, margin = row["runner_up_probability"], row["margin"]
     return (
         f'<tr data-variant="{escape(row["variant"])}" class="{"other" if other else ""}" '
@@ -117,7 +117,7 @@ def _strip(row: Mapping) -> str:
         words, mark = "cannot be measured", ""
     else:
         words = f"{amount(row['value'], row['unit'])}: {compared(row)}"
-        mark = f'<span class="mark" style="--place:{min(max(place(row), 0.01), 0.99):.3f}"></span>'
+        mark = f'<span class="mark" style="--place:{min(max(place(row), 0.02), 0.98):.3f}"></span>'
     ends = "".join(
         f'<small style="left:{at:.0%}">{text}</small>'
         for at, text in zip(USUAL, (low, high), strict=True)

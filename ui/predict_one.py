@@ -73,7 +73,8 @@ def verdicts(told: Told) -> None:
 
 def _seeds(told: Told) -> str:
     several = max((of for _, of in told.seeds.values()), default=1)
-    return f"seed {told.seed}" if several == 1 else f"seed {told.seed} of {several} seeds"
+    meaning = f"; n/{several} seeds: how many of the variant's networks say the same"
+    return f"seed {told.seed}{meaning if several > 1 else ''}"
 
 
 def links(told: Told) -> None:

@@ -164,9 +164,9 @@ def test_several_seeds_say_how_many_agree():
     told = {seed: said(SPLIT, seed) for seed in range(1, 11)}
     for key, row in rows(app).items():
         same = sum(told[seed][key] == told[3][key] for seed in told)
-        assert f"{same} of 10 seeds" in row
-    assert "One network of each variant, seed 3 of 10 seeds." in texts(app.caption)
-    assert "of 10 seeds" not in component(opened(entry(SPLIT)), "predict-answers")
+        assert f"{same}/10 seeds" in row
+    assert "One network of each variant, seed 3; n/10 seeds: how many" in texts(app.caption)
+    assert "/10 seeds" not in component(opened(entry(SPLIT)), "predict-answers")
 
 
 def test_a_seed_that_does_not_exist_is_said():
