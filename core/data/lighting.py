@@ -11,6 +11,8 @@ SMALL = 200
 """Longest side in pixels of the picture in which the light is looked for."""
 WINDOW = 0.3
 """Part of the picture's longer side than which a stroke is narrower and a shadow wider."""
+DIM = 64
+"""Level of light on paper below which dividing by it would enlarge the noise of the camera."""
 DARK = 8
 """Added to levels before their logarithm is taken, so that noise near black does not count."""
 
@@ -31,7 +33,7 @@ def is_even(levels: np.ndarray) -> bool:
     Ink that crosses the border counts as uneven, which does no harm.
     """
     away = np.abs(border(levels).astype(float) - background(levels))
-    return bool(np.percentile(away, 95) <= EVEN * np.ptp(levels))
+    return bool(np.mean(away <= EVEN * np.ptp(levels)) >= 0.95)
 
 
 def find_polarity(levels: np.ndarray) -> str:
@@ -53,7 +55,7 @@ def even_light(levels: np.ndarray) -> np.ndarray:
     """What dark ink takes of the light (H, W) float32, from 0 on paper to 1 where none is left.
 
     The light on the paper is estimated by a morphological closing, which fills all that is dark
-    and narrow and keeps edges of what is wide; the picture is divided by it.
+    and narrow and keeps edges of what is wide; what is missing is divided by it.
     """
     from scipy import ndimage
 
@@ -64,7 +66,7 @@ def even_light(levels: np.ndarray) -> np.ndarray:
     light = ndimage.grey_closing(beyond, (window, window))[window:-window, window:-window]
     height, width = levels.shape
     light = np.asarray(Image.fromarray(light).resize((width, height), Image.Resampling.BILINEAR))
-    return 1 - np.minimum(levels / np.maximum(light, 1), 1)
+    return np.maximum(light - levels, 0) / np.maximum(light, DIM)
 
 
 def reduce(levels: np.ndarray, side: int) -> np.ndarray:
