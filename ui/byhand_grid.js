@@ -202,6 +202,9 @@ function follow(box, data) {
     input.toggleAttribute("aria-invalid", false);
     if (name in data.refused) input.setAttribute("aria-invalid", "true");
   }
+  // No number is cut off: all cells are as wide as the longest.
+  const longest = Math.max(...Object.values(data.cells).map((text) => text.length));
+  box.style.setProperty("--digits", longest);
   const norm = data.norms.find((one) => one.key === data.chosen);
   box.blocks.forEach((cell, number) => {
     cell.dataset.tint = norm.tints[norm.sets[number]];

@@ -93,7 +93,8 @@ def steps(table: Table, kind: str, per_group: int, cell: tuple[int, ...], eps: f
     where = scope(kind, image, channel, table.shape, per_group)
     index = place_of(kind, image, channel, per_group)
     lines = [
-        f"{LABELS[kind]} averages the {counted(found.count, 'value')} of {where}.",
+        f"{LABELS[kind]} averages {'the' if found.count > 1 else 'only'} "
+        f"{counted(found.count, 'value')} of {where}.",
         *_sums(shared, mean, var, index),
         *filled_in(
             *(float(table.values[cell]), mean, var, eps),
@@ -130,10 +131,11 @@ def filled_in(
         limit = " (no spread: the value is its own mean, so x̂ is 0 and y is β)"
         if eps == 0:
             limit = " (no spread, and no ε to divide by instead)"
+    product = f"{number(gamma)} · {_signed(xhat)} + {_signed(beta)} = <b>{number(y)}</b>"
     return [
         f"x̂ = (x − μ) / √(σ² + ε) = ({number(x)} − {_signed(mean)}) / "
         f"√({number(var)} + {number(eps)}) = <b>{number(xhat)}</b>{limit}",
-        f"y = γ · x̂ + β = {number(gamma)} · {_signed(xhat)} + {_signed(beta)} = <b>{number(y)}</b>",
+        "y = γ · x̂ + β" + (", undefined too" if np.isnan(xhat) else f" = {product}"),
     ]
 
 

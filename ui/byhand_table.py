@@ -139,7 +139,7 @@ def _size_and_numbers(table: Table) -> None:
                 on_change=_resize,
             )  # fmt: skip
         seed = st.number_input(
-            "Seed", 0, LAST_SEED, "min", step=1, width=125, on_change=_draw, **SEED.widget()
+            "Random seed", 0, LAST_SEED, "min", step=1, width=125, on_change=_draw, **SEED.widget()
         )
         SEED.settle(int(seed), what="seed", shown=f"seed {seed}")
         st.button(

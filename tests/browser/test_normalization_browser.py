@@ -77,6 +77,10 @@ def test_keys_go_from_cell_to_cell_and_change_them(shipped, tab):
     page.reload()
     expect(cell(page, "v6")).to_have_value("10")
     expect(page.locator(".steps").first).to_contain_text("1.2603")
+    cell(page, "v4").fill("-1234.56")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("_-1234.56_"))
+    assert cell(page, "v4").evaluate("cell => cell.scrollWidth <= cell.clientWidth")
     opened.check()
 
 

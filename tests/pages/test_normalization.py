@@ -153,6 +153,7 @@ def test_no_spread_and_no_epsilon_is_undefined():
     app = table_only(table="1x1x2x2~4_4_4_4", eps="0")
     assert norm(app, "layer")["xhat"] == ["0 / 0, undefined"] * 4
     assert "no ε to divide by" in drawing(app, "byhand-steps")
+    assert "y = γ · x̂ + β, undefined too" in drawing(app, "byhand-steps")
     with_eps = table_only(table="1x1x2x2~4_4_4_4~1~0.5")
     assert norm(with_eps, "layer")["y"] == ["0.5"] * 4
 
