@@ -22,11 +22,16 @@ class Board {
     }
     this.context = this.canvas.getContext("2d", { alpha: false });
     Object.assign(this.context, { strokeStyle: "#fff", lineCap: "round", lineJoin: "round" });
-    this.strokes = structuredClone(data.strokes);
+    // A page that starts anew takes the board down, perhaps in the middle of a stroke.
+    const { live, active, pointer } = last ?? {};
+    const isAhead = Boolean(live && (active || live.isNew || live.sent > data.answered));
+    this.strokes = structuredClone(isAhead ? last.strokes : data.strokes);
     this.cleared = [];
-    this.active = null;  // the stroke that grows
+    this.active = isAhead && active ? this.strokes.at(-1) : null;  // the stroke that grows
+    this.pointer = this.active ? pointer : null;  // what draws it, null for the keyboard
     this.at = [SIDE / 2, SIDE / 4];  // where the keyboard's pen is
-    this.live = { sent: data.answered, answered: data.answered, isNew: false };
+    const sent = isAhead ? live.sent : data.answered;
+    this.live = { sent, answered: data.answered, isNew: isAhead };
     this.listen();
     this.show();
   }
@@ -40,7 +45,7 @@ class Board {
     canvas.onpointermove = (event) => this.follow(event);
     canvas.onpointerup = canvas.onpointercancel = (event) => this.release(event);
     canvas.onkeydown = (event) => this.type(event);
-    canvas.onblur = () => this.lift();
+    canvas.onblur = () => this.pointer ?? this.lift();
     this.input.oninput = () => this.show();
     this.undo.onclick = () => this.takeBack();
     this.clear.onclick = () => this.wipe();
@@ -62,6 +67,7 @@ class Board {
 
   follow(event) {
     if (event.pointerId !== this.pointer || !this.active) return;
+    if (!event.buttons) return this.release(event);  // it was lifted elsewhere
     for (const one of event.getCoalescedEvents?.() ?? [event]) this.add(this.place(one));
     this.change();
   }
@@ -173,17 +179,21 @@ class Board {
 }
 
 const boards = new WeakMap();
+let last = null;  // the board of this tab that was made last
 
 export default function ({ data, parentElement, setStateValue }) {
   let root = parentElement.querySelector(".board");
-  if (!root) {
+  const isFirst = !root;
+  if (isFirst) {
     root = document.createElement("div");
     root.className = "board";
     parentElement.appendChild(root);
-    boards.set(root, new Board(root, data));
+    last = new Board(root, data);
+    boards.set(root, last);
   }
   const board = boards.get(root);
   board.send = (drawn) => setStateValue("drawn", drawn);
   board.live.answered = data.answered;
-  board.pump();
+  if (isFirst && board.live.isNew) board.deliver();
+  else board.pump();
 }

@@ -70,6 +70,24 @@ def test_undo_and_a_change_of_page_leave_the_strokes(shipped, tab):
     opened.check()
 
 
+def test_strokes_on_the_way_when_the_page_is_left_are_not_lost(shipped, tab):
+    opened = tab()
+    page = open_way(opened, shipped, "draw")
+    page.locator(".board canvas").hover()
+    draw_digit(page, "4")
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Curves").click()
+    page.get_by_role("heading", name="Curves", level=1).wait_for()
+    opened.wait()
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Predict").click()
+    expect(verdict(page)).to_be_visible()
+    page.wait_for_selector(IDLE)
+    for strokes in (1, 0):
+        page.get_by_role("button", name="Undo").click()
+        status = page.locator('.board [role="status"]')
+        expect(status).to_have_text(f"{strokes} strokes are left.")
+    opened.check()
+
+
 def test_keys_alone_draw_a_digit(shipped, tab):
     opened = tab()
     page = open_way(opened, shipped, "draw", "dataset=mnist")
