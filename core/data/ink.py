@@ -13,6 +13,8 @@ MIN_INK = 0.1
 """Part of the strongest ink from which a pixel counts as ink; less is blur and dirt."""
 MIN_INK_PHOTOGRAPHED = 0.4
 """The same in photographs, where there is also the print of lined paper."""
+BLURRED_EDGE = 0.3
+"""Part of the strongest ink in a photograph at which a digit is taken to begin and end."""
 MIN_DARKNESS = 0.15
 """Part of the light that strong ink takes in a photograph, at least; less are spots of paper."""
 MIN_SIDE, MIN_PART = 8, 0.03
@@ -33,6 +35,11 @@ class Ink:
     values: np.ndarray
     inked: np.ndarray
     is_photographed: bool
+
+    @property
+    def edge(self) -> float:
+        """Part of the strongest ink at which a stroke ends; a lens blurs it beyond."""
+        return BLURRED_EDGE if self.is_photographed else MIN_INK
 
 
 def find_ink(levels: np.ndarray) -> Ink:

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from core.config import IMAGE_SIZE
 from core.data.image_gate import Picture, read_picture
-from core.data.ink import MIN_INK, Ink, find_ink
+from core.data.ink import Ink, find_ink
 from core.data.lighting import background, find_polarity, reduce
 from core.data.segmentation import Box, Mark, find_marks
 from core.errors import ImageError, UsageError
@@ -111,7 +111,7 @@ def find_digits(
             "choose the other one, or give more contrast.",
             "blank",
         )
-    digits = [cut_out(ink.values, labels, mark) for mark in marks]
+    digits = [cut_out(ink, labels, mark) for mark in marks]
     notices = picture.notices + _notices(was_inverted, ink.is_photographed, number_small)
     steps = _shared_steps(grey, ink, np.isin(labels, [n for mark in marks for n in mark.labels]))
     return tuple(
@@ -127,11 +127,9 @@ def use_as_is(picture: Picture, *, polarity: str = "light_on_dark") -> Preproces
     says; the background's median level fills the rest.
     """
     levels, was_inverted = _light_on_dark(picture.levels, polarity)
-    notices, steps = (
-        picture.notices + _notices(was_inverted),
-        {"grey": _for_the_eye(picture.levels)},
-    )
-    if was_inverted:
+    notices = picture.notices + _notices(was_inverted)
+    steps = {"grey": _for_the_eye(picture.levels)}
+    if levels is not picture.levels:
         steps["ink"] = _for_the_eye(levels)
     if levels.shape != (IMAGE_SIZE, IMAGE_SIZE):
         height, width = levels.shape
@@ -191,7 +189,7 @@ def _finish(
     )
 
 
-def cut_out(values: np.ndarray, labels: np.ndarray, mark: Mark) -> np.ndarray:
+def cut_out(ink: Ink, labels: np.ndarray, mark: Mark) -> np.ndarray:
     """The ink of one mark (h, w) float32 with its soft edges, and nothing of its neighbours."""
     from scipy import ndimage
 
@@ -200,10 +198,10 @@ def cut_out(values: np.ndarray, labels: np.ndarray, mark: Mark) -> np.ndarray:
     region = (slice(max(0, top - edge), bottom + edge), slice(max(0, left - edge), right + edge))
     own = np.isin(labels[region], mark.labels)
     near = ndimage.maximum_filter(own, 2 * edge + 1) & (own | (labels[region] == 0))
-    ink = values[region] * near
-    inked = ink >= MIN_INK * ink.max()
+    values = ink.values[region] * near
+    inked = values >= ink.edge * values.max()
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def scale(ink: np.ndarray) -> np.ndarray:

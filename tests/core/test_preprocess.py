@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.datasets import load_split
+from core.data.datasets import DATASETS, load_split
 from core.data.image_gate import Picture
 from core.data.preprocess import (
+    CENTRINGS,
+    POLARITIES,
+    STEPS,
     Preprocessed,
     background,
     center,
@@ -21,6 +24,7 @@ from core.data.preprocess import (
     find_polarity,
     preprocess,
     read_image,
+    use_as_is,
 )
 from core.errors import ImageError, UsageError
 from tests.pictures import DIGIT, PAPER, encode, ink_on_transparent, mutations, valid_files
@@ -235,6 +239,139 @@ def test_the_steps_are_shown_in_order_and_small():
 
 def test_notices_of_the_gate_come_first():
     assert preprocess(Picture(PAPER, ("Seen before.",))).notices == ("Seen before.", INVERTED)
+
+
+def test_notices_of_photographs_say_what_was_done():
+    ramp = np.linspace(120, 240, 200) * np.ones((150, 1))
+    ramp[50:100, 80:90] *= 0.2
+    ramp[75:78, 120:130] *= 0.2  # a dash
+    found = preprocess(Picture(ramp.astype(np.uint8)))
+    small = "Marks too small for a digit were left out: 1."
+    assert found.notices == (INVERTED, "The light is uneven: it was evened out.", small)
+    assert list(found.steps) == list(STEPS)
+    evened = found.steps["evened"]
+    assert np.abs(evened[10:40].astype(int) - 255).max() <= 5 and evened[60:90, 84].max() < 80
+    assert found.steps["ink"][76, 125] == 0 and found.steps["ink"][76, 84] > 200
+
+
+# Several digits
+
+
+def two_digits() -> Picture:
+    """A digit 120 pixels high, and one half as high on its right, dark on light, on 200×400."""
+    page = np.zeros((200, 400), np.uint8)
+    page[30:150, 20:140] = np.kron(DIGIT[4:24, 4:24], np.ones((6, 6), np.uint8))
+    page[80:140, 250:310] = np.kron(DIGIT[4:24, 4:24], np.ones((3, 3), np.uint8))
+    return Picture(255 - page)
+
+
+def test_each_digit_comes_with_its_place_and_its_own_ink():
+    first, second = find_digits(two_digits())
+    assert np.abs(first.image.astype(int) - second.image).max() <= 20
+    assert first.steps["ink"] is second.steps["ink"]
+    assert first.steps["cropped"].shape[0] == 120 and second.steps["cropped"].shape[0] == 60
+    shown = 256 / 400
+    for digit, (top, bottom) in ((first, (30, 150)), (second, (80, 140))):
+        assert digit.box is not None
+        assert (digit.box[0], digit.box[2]) == (int(top * shown), int(np.ceil(bottom * shown)))
+        region = np.zeros(digit.steps["grey"].shape, bool)
+        region[digit.box[0] : digit.box[2], digit.box[1] : digit.box[3]] = True
+        dark = digit.steps["grey"] < 128
+        assert dark[region].mean() > 0.25 > 2 * dark.mean()
+    assert first.box[3] < second.box[1]
+
+
+def test_of_several_digits_the_largest_counts_and_a_notice_says_so():
+    found, first = preprocess(two_digits()), find_digits(two_digits())[0]
+    np.testing.assert_array_equal(found.image, first.image)
+    notice = "The picture shows 2 digits: this is the largest."
+    assert found.notices == (INVERTED, notice) and first.notices == (INVERTED,)
+
+
+def test_a_neighbours_ink_stays_out_of_a_digit():
+    page = np.zeros((60, 80), np.uint8)
+    page[10:50, 20:24] = 255
+    page[10:50, 28:30] = 255
+    wide, narrow = find_digits(Picture(page))
+    assert [np.ptp(np.nonzero(one.image)[1]) + 1 for one in (wide, narrow)] == [2, 1]
+
+
+def test_soft_edges_stay_grey():
+    page = np.zeros((60, 40), np.uint8)
+    page[10:50, 15:25] = 255
+    page[10:50, 14] = page[10:50, 25] = 100
+    (found,) = find_digits(Picture(page))
+    assert found.steps["cropped"].shape == (40, 12)
+    assert set(np.unique(found.steps["cropped"])) == {100, 255}
+
+
+def test_a_picture_of_28_pixels_is_one_digit_whatever_it_shows():
+    pair = np.zeros((28, 28), np.uint8)
+    pair[4:24, 4:8] = pair[4:24, 20:24] = 255
+    (found,) = find_digits(Picture(pair))
+    np.testing.assert_array_equal(found.image, pair)
+    assert found.box is None and list(found.steps) == ["grey"]
+
+
+def test_grain_alone_is_refused_with_the_cure():
+    page = np.random.default_rng(0).normal(200, 8, (300, 400)).clip(0, 255).astype(np.uint8)
+    for polarity in POLARITIES:
+        with pytest.raises(ImageError, match=r"choose the other one, or give more") as error:
+            find_digits(Picture(page), polarity=polarity)
+        assert error.value.code == "blank"
+
+
+# Centring
+
+
+def test_a_digit_lies_with_its_mass_or_its_middle_in_the_centre():
+    page = np.zeros((60, 60), np.uint8)
+    page[10:50, 20:24] = page[40:50, 20:40] = 255  # an L
+    by_mass, by_box = (check(preprocess(Picture(page), centring=c)) for c in CENTRINGS)
+    rows, columns = np.nonzero(by_box)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 23, 9, 18)
+    mass = [np.average(np.arange(28), weights=by_mass.sum(axis=1 - a)) for a in (0, 1)]
+    assert np.abs(np.array(mass) - 14).max() <= 0.5
+    assert by_mass.sum() == by_box.sum()
+
+
+def test_an_unknown_centring_is_refused():
+    with pytest.raises(UsageError, match=r"'ink'.*mass, box\."):
+        preprocess(Picture(PAPER), centring="ink")
+
+
+def test_every_data_set_has_a_known_centring():
+    assert {info.centring for info in DATASETS.values()} == set(CENTRINGS)
+
+
+# As it is
+
+
+def test_as_it_is_changes_nothing_but_the_size():
+    found = use_as_is(Picture(DIGIT, ("Seen before.",)))
+    np.testing.assert_array_equal(check(found), DIGIT)
+    assert found.notices == ("Seen before.",) and found.box is None
+    large = use_as_is(Picture(np.kron(DIGIT, np.ones((5, 5), np.uint8))))
+    assert np.abs(check(large).astype(int) - DIGIT).max() < 20  # rounded at the pixels' edges
+    assert large.notices == ("The whole picture of 140×140 pixels was scaled to 28×28.",)
+    assert list(large.steps) == ["grey", "centred"]
+
+
+def test_as_it_is_keeps_proportions_and_fills_with_the_background():
+    wide = np.full((50, 100), 40, np.uint8)
+    wide[:, 45:55] = 200
+    image = check(use_as_is(Picture(wide)))
+    assert (image[:7] == 40).all() and (image[21:] == 40).all()
+    assert (image[7:21, 14] > 150).all()
+
+
+def test_as_it_is_the_polarity_is_what_is_asked_for():
+    dark = Picture(255 - DIGIT)
+    np.testing.assert_array_equal(use_as_is(dark).image, 255 - DIGIT)
+    for polarity, notices in (("auto", (INVERTED,)), ("dark_on_light", ())):
+        found = use_as_is(dark, polarity=polarity)
+        np.testing.assert_array_equal(found.image, DIGIT)
+        assert found.notices == notices and list(found.steps) == ["grey", "ink"]
 
 
 # Damaged files
