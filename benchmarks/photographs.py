@@ -146,7 +146,7 @@ def measure(dataset: str, count: int, paper: str, seed: int) -> dict:
         for image, draw in zip(images, draws, strict=True)
     ]
     frame = accuracies(dataset, images, targets, [image for image, _ in found])
-    worst = frame.loc[frame["ratio"].idxmin()]
+    worst = frame.iloc[int(frame["ratio"].argmin())]
     return {
         "ratio": round(worst["ratio"], 4),
         "reference": round(worst["originals"], 4),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 
@@ -115,13 +116,13 @@ def _gap(one: Mark, other: Mark, axis: int) -> int:
 
 
 def _distance(one: Mark, other: Mark) -> float:
-    return float(np.hypot(*(max(0, _gap(one, other, axis)) for axis in (0, 1))))
+    return hypot(max(0, _gap(one, other, 0)), max(0, _gap(one, other, 1)))
 
 
 def _join(one: Mark, other: Mark) -> Mark:
-    starts = (min(one.box[axis], other.box[axis]) for axis in (0, 1))
-    ends = (max(one.box[axis], other.box[axis]) for axis in (2, 3))
-    return Mark(one.labels + other.labels, (*starts, *ends), one.area + other.area)
+    (top, left, bottom, right), (upper, first, lower, last) = one.box, other.box
+    box = (min(top, upper), min(left, first), max(bottom, lower), max(right, last))
+    return Mark(one.labels + other.labels, box, one.area + other.area)
 
 
 def reading_order(marks: Sequence[Mark]) -> tuple[Mark, ...]:
