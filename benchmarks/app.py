@@ -29,6 +29,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -65,8 +66,15 @@ def find_chromium() -> str | None:
 
 
 @contextmanager
-def serving(script: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Runs `streamlit run <script>` as a user would and yields its address once it answers."""
+def serving(
+    script: str,
+    environment: Mapping[str, str] | None = None,
+    output: IO[bytes] | int = subprocess.DEVNULL,
+) -> Iterator[str]:
+    """Runs `streamlit run <script>` as a user would and yields its address once it answers.
+
+    What the server says goes to `output`.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -75,8 +83,8 @@ def serving(script: str, environment: Mapping[str, str] | None = None) -> Iterat
         [*command, "--server.port", str(port), "--server.headless", "true"],
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
     )
     try:
         wait_until_up(process, f"http://127.0.0.1:{port}/_stcore/health")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from core.data.image_gate import read_picture
+from core.data.image_gate import TOO_LARGE, read_picture
 from core.data.labels import labels_from_names
 from core.data.preprocess import Preprocessed, find_digits, use_as_is
 from core.errors import ImageError
@@ -68,17 +68,27 @@ def uploads() -> list[Entry]:
     return state.value(UPLOADS, [])
 
 
-def take(files: Iterable[tuple[str, bytes]]) -> None:
-    """Adds `files` (name, content) to those of the session, as far as there is room."""
+def take(files: Iterable[tuple[str, bytes]], too_large: Iterable[str] = ()) -> None:
+    """Adds `files` (name, content) to those of the session, as far as there is room.
+
+    Files that the browser did not even send for their size are in `too_large`, by name.
+    """
     entries = [entry for entry in uploads() if not entry.refused]
     kept, size = len(entries), sum(len(entry.content) for entry in entries)
     for file, content in files:
-        name = _unique(printable(file), {entry.name for entry in entries})
         reason = _no_room(kept, size + len(content))
         if not reason:
             kept, size = kept + 1, size + len(content)
-        entries.append(Entry(name, "upload", b"" if reason else content, file, reason))
+        entries.append(_uploaded(file, content, reason, entries))
+    for file in too_large:
+        entries.append(_uploaded(file, b"", TOO_LARGE, entries))
     state.put(UPLOADS, entries)
+
+
+def _uploaded(file: str, content: bytes, reason: str, others: Iterable[Entry]) -> Entry:
+    """`reason` says why it is refused, "" if it is not."""
+    name = _unique(printable(file), {entry.name for entry in others})
+    return Entry(name, "upload", b"" if reason else content, file, reason)
 
 
 def _no_room(kept: int, size: int) -> str:

@@ -23,6 +23,7 @@ from ui import (
     predict_steps,
     predict_view,
     state,
+    upload_watch,
 )
 from ui.drawing_canvas import Drawing, drawing_canvas
 from ui.own_images import Way
@@ -54,7 +55,7 @@ FIT, AS_IS = "fit", "as_is"
 PREPARATION_LABELS = {FIT: "Crop and centre", AS_IS: "Use as it is"}
 PREPARATION = address.one_of("prepare", list(PREPARATION_LABELS))
 
-DRAWING, UPLOADER = "predict-drawing", "predict-uploader"
+DRAWING, UPLOADER, WATCH = "predict-drawing", "predict-uploader", "predict-watch"
 BOARD = "drawing-board"
 PATIENCE = 2.0
 """Seconds after which a progress bar says how long it will take."""
@@ -74,6 +75,7 @@ BESIDE = """<style>
 @st.fragment
 def show(selection: Selection) -> None:
     """What was brought and what the networks say of it; a stroke runs only this part again."""
+    state.keep_uploads_in_memory()
     way = _choose_way()
     first, answers, steps = _places(way)
     with first:
@@ -202,7 +204,7 @@ def _uploaded() -> list[Entry]:
         files = [file for file in state.value(key) if not isinstance(file, DeletedFile)]
         if not files:
             return
-        take((file.name, file.getvalue()) for file in files)
+        take(((file.name, file.getvalue()) for file in files), upload_watch.left_out(WATCH))
         state.drop_uploads(file.file_id for file in files)
         state.put(UPLOADER, state.value(UPLOADER, 0) + 1)
 
@@ -214,6 +216,7 @@ def _uploaded() -> list[Entry]:
         key=key,
         on_change=take_over,
     )
+    upload_watch.watch(UPLOADER, MAX_BYTES, key=WATCH)
     kept = sum(not entry.refused for entry in uploads())
     words = f"{kept} {'file is' if kept == 1 else 'files are'} kept"
     _offer_removal(UPLOADS, "upload", words, "Remove all")

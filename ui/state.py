@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from starlette.formparsers import MultiPartParser
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -99,6 +100,11 @@ def is_dark() -> bool:
 def put(name: str, new: Any) -> None:
     """Sets the value of the widget or entry `name`: in a callback, or before the widget exists."""
     st.session_state[name] = new
+
+
+def keep_uploads_in_memory() -> None:
+    """Has no upload pass through a temporary file, as those above 1 MB do by default."""
+    MultiPartParser.spool_max_size = 0  # no limit; server.maxUploadSize is one
 
 
 def drop_uploads(file_ids: Iterable[str]) -> None:

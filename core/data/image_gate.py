@@ -19,6 +19,7 @@ from core.data.grey_levels import to_grey
 from core.errors import ImageError
 
 MAX_BYTES = 2 * 2**20
+TOO_LARGE = f"The file is larger than {MAX_BYTES >> 20} MB: scale the picture down."
 MAX_SIDE = 4096
 """Also bounds the picture to 16.8 million pixels."""
 MIN_SIDE = 8
@@ -77,9 +78,7 @@ def read_picture(source: Path | bytes) -> Picture:
     """
     content = source if isinstance(source, bytes) else _read_file(source)
     if len(content) > MAX_BYTES:
-        raise ImageError(
-            f"The file is larger than {MAX_BYTES >> 20} MB: scale the picture down.", "too_large"
-        )
+        raise ImageError(TOO_LARGE, "too_large")
     picture = _decode(content, recognize(content))
     contrast = np.ptp(picture.levels)
     if contrast < MIN_CONTRAST:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import IDLE
 from tests.pictures import encode
+from ui.images import png_data_url
 
 Point = tuple[float, float]
 
@@ -51,16 +52,21 @@ def draw_digit(page: Page, digit: str) -> None:
         draw_stroke(page, stroke)
 
 
-def upload(page: Page, files: Mapping[str, bytes] | Sequence[tuple[str, bytes]]) -> None:
-    """Chooses files (name, content) in the uploader; waits until the page has taken them over."""
+def send(page: Page, files: Mapping[str, bytes] | Sequence[tuple[str, bytes]]) -> None:
+    """Chooses files (name, content) in the uploader and does not wait."""
     pairs = files.items() if isinstance(files, Mapping) else files
     payloads = [
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
         for name, content in pairs
     ]
+    page.locator('input[type="file"]').first.set_input_files(payloads)
+
+
+def upload(page: Page, files: Mapping[str, bytes] | Sequence[tuple[str, bytes]]) -> None:
+    """Chooses files (name, content) in the uploader; waits until the page has taken them over."""
     uploader = page.locator('[class*="st-key-predict-uploader-"]')
     number = int(re.findall(r"predict-uploader-(\d+)", uploader.get_attribute("class") or "")[0])
-    page.locator('input[type="file"]').set_input_files(payloads)
+    send(page, files)
     page.locator(f".st-key-predict-uploader-{number + 1}").wait_for()
     expect(page.locator(f".st-key-predict-uploader-{number}")).to_have_count(0)
     page.wait_for_selector(IDLE)
@@ -74,6 +80,33 @@ def answers(page: Page) -> dict[str, str]:
         "rows => rows.map(row => [row.dataset.variant, row.querySelector('.says').innerText])"
     )
     return {variant: text.strip("✓✗ \n") for variant, text in said}
+
+
+def open_page(page: Page, name: str) -> None:
+    """Goes to a page by the navigation; waits until it has run."""
+    page.get_by_test_id("stSidebarNavLink").filter(has_text=name).first.click()
+    page.get_by_role("heading", name=name, level=1).wait_for()
+    page.wait_for_selector(IDLE)
+
+
+def verdict(page: Page) -> Locator:
+    """The sentence that says who says what."""
+    return page.locator(".st-key-predict-answers .verdict")
+
+
+def expect_seen(page: Page, image: np.ndarray) -> None:
+    """Waits until the networks are shown `image`, (28, 28) uint8, pixel by pixel."""
+    shown = page.locator(".st-key-predict-answers img")
+    expect(shown).to_have_attribute("src", png_data_url(image))
+
+
+def margins(page: Page) -> dict[str, float]:
+    """Each variant's margin (logits), to two decimals as it is shown."""
+    shown = page.locator(".st-key-predict-answers tr[data-variant]").evaluate_all(
+        "rows => rows.map(row => "
+        "[row.dataset.variant, row.querySelectorAll('.scaled')[1].innerText])"
+    )
+    return {variant: float(text) for variant, text in shown}
 
 
 def refusals(page: Page) -> list[str]:

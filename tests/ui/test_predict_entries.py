@@ -9,6 +9,7 @@ import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
+from core.data.image_gate import TOO_LARGE
 from tests.pictures import DIGIT, PAPER, encode
 from ui import own_images, predict_entries, state
 from ui.own_images import OwnImage
@@ -47,6 +48,14 @@ def test_only_so_many_files_are_kept_and_the_others_named():
     }
     take([("late.png", b"x")])  # what was refused before is not said again
     assert [entry.name for entry in uploads() if entry.refused] == ["late.png"]
+
+
+def test_files_that_were_not_even_sent_are_named():
+    take([("7.png", b"x")], too_large=["7.png", "big\0.png"])
+    kept, *refused = uploads()
+    assert not kept.refused and not any(entry.content for entry in refused)
+    assert [entry.name for entry in refused] == ["7.png (2)", "big�.png"]
+    assert {entry.refused for entry in refused} == {TOO_LARGE}
 
 
 def test_files_that_are_too_large_together_are_refused_and_smaller_ones_still_taken(monkeypatch):
