@@ -60,6 +60,11 @@ BOARD = "drawing-board"
 PATIENCE = 2.0
 """Seconds after which a progress bar says how long it will take."""
 
+GUIDES = {
+    DRAW: "Draw a digit: the answers follow the pen.",
+    UPLOAD: "Bring one picture or many: here stands what the six variants read.",
+    CAMERA: "Take a picture of a digit on paper: here stands what the six variants read.",
+}
 
 BESIDE = """<style>
 @media (min-width: 1000px) {
@@ -69,7 +74,7 @@ BESIDE = """<style>
   .st-key-board-and-answers > :has(> .st-key-beside-board) { grid-area: 1 / 2 / span 2; }
 }
 </style>"""
-"""The answers beside the board; on a phone right below it, and the steps last."""
+"""The answers beside the way in; on a phone right below it, and the steps last."""
 
 
 @st.fragment
@@ -77,7 +82,7 @@ def show(selection: Selection) -> None:
     """What was brought and what the networks say of it; a stroke runs only this part again."""
     state.keep_uploads_in_memory()
     way = _choose_way()
-    first, answers, steps = _places(way)
+    first, answers, steps, table = _places(way)
     with first:
         board = st.container()
         entries = _entries(way, selection)
@@ -89,10 +94,10 @@ def show(selection: Selection) -> None:
         if way != DRAW:
             show_refusals(brought.refused, len(entries))
     with answers:
-        if way == DRAW and not brought.owns:
-            _guide(brought)
         if brought.owns:
-            predict_view.show(selection, brought.owns, brought.refused)
+            predict_view.show(selection, brought.owns, brought.refused, table=table)
+        elif way in GUIDES:
+            _guide(way, brought)
     with steps:
         if brought.owns and way != SAMPLES:
             predict_steps.show(own_images.shown_of(brought.owns), brought.owns)
@@ -111,20 +116,22 @@ def _load_ahead(selection: Selection) -> None:
             explain_resources.network(runs[0])
 
 
-def _places(way: str) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
-    """Where the way in, the answers and the steps go; many answers need the whole width."""
-    if way in (DRAW, CAMERA):
+def _places(way: str) -> tuple[DeltaGenerator, ...]:
+    """Where the way in, the answers, the steps and the table of many answers go."""
+    if way == SAMPLES:
+        first, steps, answers = (st.container() for _ in range(3))
+    else:
         st.html(BESIDE)
         with st.container(key="board-and-answers"):
-            return st.container(), st.container(key="beside-board"), st.container()
-    first, steps, answers = (st.container() for _ in range(3))
-    return first, answers, steps
+            first, answers = st.container(), st.container(key="beside-board")
+            steps = st.container()
+    return first, answers, steps, st.container()
 
 
-def _guide(brought: Brought) -> None:
+def _guide(way: str, brought: Brought) -> None:
     """What to do while there is nothing to answer."""
-    words = "Draw a digit: the answers follow the pen."
-    st.info("".join(brought.refused.values()) or words, icon=":material/draw:")
+    refused = "".join(brought.refused.values()) if way == DRAW else ""
+    st.info(refused or GUIDES[way], icon=":material/draw:" if way == DRAW else ":material/info:")
 
 
 def _choose_way() -> str:

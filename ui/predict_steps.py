@@ -30,12 +30,13 @@ def show(own: OwnImage, owns: Sequence[OwnImage]) -> None:
     """The steps to `own`; where its picture holds several digits, pressing one of them shows it."""
     if not own.digits:
         return
-    siblings = [one for one in owns if one.digits is own.digits]
+    first = owns.index(own) - own.place  # a picture's digits follow each other
 
     def choose(picked: str) -> None:
-        own_images.choose(siblings[int(picked)])
+        own_images.choose(owns[first + int(picked)])
 
-    found = f": {len(siblings)} digits found. Press one." if len(siblings) > 1 else ""
+    number = len(own.digits)
+    found = f": {number} digits found. Press one." if number > 1 else ""
     st.caption(f"From the picture to 28×28{found}")
     pick(steps_html(own), key="predict-steps", on_pick=choose)
     for notice in own.notices:

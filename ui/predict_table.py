@@ -43,15 +43,18 @@ def show(many: Many, current: OwnImage) -> None:
     """The table, in which a row can be pressed, and how often each variant is right."""
     odd = predict_networks.usual(many.info, many.owns)
     frame = overview(many.owns, many.said, odd, many.info.class_names)
-    st.header(f"All {len(many.owns) + len(many.refused):,} images", anchor=False)
+    total = len(many.owns) + len(many.refused)
+    st.header(f"All {total:,} images", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        shown, order = _choose(frame, many)
+        shown, order = _choose()
         predict_labels.ask_for_table(many.info, many.owns)
     rows = ordered(passing(frame, shown, len(many.runs)), order)
     refused = many.refused if shown in ("all", REFUSED) else {}
     if rows.empty and not refused:
         st.info("No image passes this filter.")
     else:
+        if shown != "all":
+            st.caption(f"{len(rows) + len(refused):,} of {total:,}")
         _draw(many, rows, refused, many.owns.index(current))
     files = {
         "CSV": csv_file(csv_frame(rows, refused)),
@@ -63,15 +66,13 @@ def show(many: Many, current: OwnImage) -> None:
     _accuracy(many)
 
 
-def _choose(frame: pd.DataFrame, many: Many) -> tuple[str, str]:
-    counts = {key: len(passing(frame, key, len(many.runs))) for key in FILTERS}
-    counts |= {"all": len(frame) + len(many.refused), REFUSED: len(many.refused)}
+def _choose() -> tuple[str, str]:
     which = address.one_of("answers", list(FILTERS))
     shown = st.selectbox(
         "Show",
         list(FILTERS),
         width=180,
-        format_func=lambda key: f"{FILTERS[key]} ({counts[key]:,})",
+        format_func=FILTERS.__getitem__,
         **which.widget(),
     )
     which.settle(shown, what="answers", shown=FILTERS[shown].lower())

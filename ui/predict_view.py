@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.datasets import get_dataset
 from core.errors import NormLabError
@@ -23,9 +24,16 @@ from ui.state import Selection
 
 
 def show(
-    selection: Selection, owns: Sequence[OwnImage], refused: Mapping[str, str] | None = None
+    selection: Selection,
+    owns: Sequence[OwnImage],
+    refused: Mapping[str, str] | None = None,
+    *,
+    table: DeltaGenerator,
 ) -> None:
-    """The answers to `owns`; `refused` maps the names of what was not taken to the reasons."""
+    """The answers to `owns`; `refused` maps the names of what was not taken to the reasons.
+
+    Where there are several, they become a table in the container `table`.
+    """
     info, refused = get_dataset(selection.dataset), refused or {}
     if not owns:
         return
@@ -51,7 +59,8 @@ def show(
         predict_one.links(told)
     predict_one.details(told)
     if len(owns) + len(refused) > 1:
-        predict_table.show(predict_table.Many(info, owns, said, runs, refused), own)
+        with table:
+            predict_table.show(predict_table.Many(info, owns, said, runs, refused), own)
 
 
 def _choose_runs(selection: Selection) -> dict[str, Run]:

@@ -65,6 +65,13 @@ def test_more_files_can_be_added_and_all_removed(page):
     assert app.session_state["own-image"] is None
 
 
+def test_the_digits_of_one_picture_are_counted_even_if_it_is_there_twice(page):
+    app = page(way="upload")
+    two = encode(np.tile(np.kron(DIGIT, np.ones((4, 4), np.uint8)), (1, 2)))
+    send(app, ("a.png", two), ("b.png", two))
+    assert "2 digits found" in captions(app)
+
+
 def test_files_outlast_a_change_of_page(fake_checkpoints):
     fake_checkpoints({"digits": (1,)}, num_images=360)
     app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
