@@ -84,7 +84,8 @@ def show(selection: Selection) -> None:
     way = _choose_way()
     first, answers, steps, table = _places(way)
     with first:
-        board = st.container()
+        # Not for the other ways: what is left empty would keep showing the board.
+        board = st.container() if way == DRAW else None
         entries = _entries(way, selection)
     with steps if way == DRAW else first:
         centring = get_dataset(selection.dataset).centring
@@ -101,16 +102,21 @@ def show(selection: Selection) -> None:
     with steps:
         if brought.owns and way != SAMPLES:
             predict_steps.show(own_images.shown_of(brought.owns), brought.owns)
+    if board:
+        _draw_board(board)  # after the answers: it asks for the next ones
+        if not brought.owns:
+            _load_ahead(selection)
+
+
+def _draw_board(board: DeltaGenerator) -> None:
     with board:
-        if way == DRAW:  # after the answers: it asks for the next ones
-            drawing = state.value(DRAWING, Drawing())
-            drawing_canvas(drawing, key=BOARD, on_draw=_keep_drawing)
-    if way == DRAW and drawing.count and not brought.owns:
-        _load_ahead(selection)
+        drawing_canvas(state.value(DRAWING, Drawing()), key=BOARD, on_draw=_keep_drawing)
 
 
 def _load_ahead(selection: Selection) -> None:
     """Gets the networks ready while the pen is on its way; a stroke later does not wait for it."""
+    if not state.value(DRAWING, Drawing()).count:
+        return
     with suppress(NormLabError), st.spinner("Loading the networks…"):
         for runs in selection.by_variant.values():
             explain_resources.network(runs[0])

@@ -144,6 +144,22 @@ def test_digits_of_one_picture_are_offered_one_by_one(shipped, tab):
     opened.check()
 
 
+def test_a_way_in_leaves_nothing_of_another_behind(shipped, tab):
+    opened = tab()
+    page = open_way(opened, shipped, "draw")
+    marks = {
+        "Draw": ".board canvas",
+        "Upload": '[data-testid="stFileUploader"]',
+        "Camera": '[data-testid="stCameraInput"]',
+        "Samples": ".st-key-predict-samples",
+    }
+    for way in ("Upload", "Camera", "Samples", "Upload", "Draw", "Samples", "Draw"):
+        page.get_by_role("radio", name=way).click()
+        for other, mark in marks.items():
+            expect(page.locator(mark)).to_have_count(int(other == way))
+    opened.check()
+
+
 def test_a_sample_is_answered_and_stays_in_the_address(shipped, tab):
     opened = tab()
     page = open_way(opened, shipped, "samples")
