@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +23,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: drives a real browser (needs Chromium)")
+    config.addinivalue_line("markers", "external: shows more where MNIST and Chromium are present")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what MNIST and Chromium decide on: what needs one of them, and all pages."""
+    for item in items:
+        if "unavailable" in getattr(item, "fixturenames", ()) or item.path.parent.name == "pages":
+            item.add_marker(pytest.mark.external)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Lets nothing be skipped that `-m external` would not run later, with all it needs."""
+    report = yield
+    if report.skipped and "external" not in item.keywords:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} is skipped and not marked external"
+    return report
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
