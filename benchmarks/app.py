@@ -35,7 +35,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
-    *("Overview", "Curves", "Parameters", "Failures", "Explain"),
+    *("Overview", "Curves", "Parameters", "Failures", "Predict", "Explain"),
     *("Nuisance", "Batch mates", "Transplants", "Inside", "Normalization by hand"),
 )
 FIRST_PAGE_SECONDS = 3.0
