@@ -12,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 from core.config import NUM_CLASSES, VARIANTS, Recipe, Variant, variant_to_dict
-from core.training.runs import COMMITTED_FILES, FORMAT, SHIPPED_DIR, Run, list_runs, run_path
+from core.training.runs import FORMAT, SHIPPED_DIR, Run, files_of, list_runs, run_path
 from core.training.storage import sha256, to_json
 
 PARAMETERS = 7_946
@@ -115,7 +115,8 @@ def copy_shipped(root: Path, *names: str) -> list[Run]:
     """The shipped runs called `names`, copied below `root` without what was computed from them."""
     for name in names:
         (root / name).mkdir(parents=True)
-        for file in (*COMMITTED_FILES, "manifest.json"):
+        there = {path.name for path in (SHIPPED_DIR / name).iterdir()}
+        for file in (*files_of(there), "manifest.json"):
             shutil.copy(SHIPPED_DIR / name / file, root / name / file)
     return list_runs(root)
 
