@@ -51,7 +51,7 @@ def _running(state: ReplicaState) -> dict[str, list]:
     statistics = state.statistics.detach().cpu().numpy().astype(np.float64)
     starts = _starts(CONV_CHANNELS)
     layers = list(range(len(CONV_CHANNELS)))
-    found = {}
+    found: dict[str, list] = {}
     for row, quantity in RUNNING_ROWS.items():
         found |= _spread(quantity, statistics[row], starts, np.array(CONV_CHANNELS), layers)
     return found
