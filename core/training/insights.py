@@ -52,19 +52,21 @@ def is_kept(epoch: int, epochs: int) -> bool:
 
 
 def read_insights(path: Path) -> pd.DataFrame:
-    """What the run in folder `path` recorded, columns `COLUMNS`; no row where it recorded nothing.
+    """What the run in folder `path` recorded, columns `COLUMNS`; no row where it recorded nothing
+    that can be read, but never an error. A torn or foreign line is skipped.
 
     `quantity` is one of `WEIGHT_QUANTITIES`, `AFFINE`, `RUNNING` or `EFFECTIVE_RATE`. For the two
     in the middle `value` is the mean over the layer's channels, `low` and `high` the smallest and
     the largest; for the others these are NaN. The effective learning rate is lr / ‖W‖²: where a
     normalization follows, so that the loss does not depend on ‖W‖, a step of SGD turns the weights
     as it would turn weights of norm 1 (van Laarhoven 2017, arXiv 1706.05350). The head has none.
-
-    A torn or foreign line is skipped. `RunError` if the file cannot be read.
     """
     import pandas as pd
 
-    records = read_records(path) if _is_trusted(path) else []
+    try:
+        records = read_records(path) if _is_trusted(path) else []
+    except RunError:
+        records = []
     rows = [row for record in records for row in _rows(record)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"epoch": int, "value": float, "low": float, "high": float})
