@@ -50,7 +50,8 @@ def show(selection: Selection, choice: Choice) -> None:
     st.header("Inside the training", anchor=False)
     runs = [run for key in choice.variants for run in selection.by_variant.get(key, [])]
     found = [(run, resources.insights(run)) for run in runs]
-    missing = [run for run, frame in found if frame.empty]
+    # One that is being trained may only have begun.
+    missing = [run for run, frame in found if frame.empty and run.state == "done"]
     if missing:
         st.info(missing_sentence(missing, len(runs)), icon=":material/info:")
     kept = [(run, frame) for run, frame in found if not frame.empty]

@@ -151,8 +151,8 @@ def _shares(values: pd.Series | None) -> str:
     if values is None or values.empty:
         return ""
     low, high = str(values.idxmin()), str(values.idxmax())
-    rest = "" if low == high else f", of {_label(low)} {values[low]:.1f} %"
-    return f"of the weights of {_label(high)} {values[high]:.1f} % are near zero{rest}"
+    rest = "" if low == high else f", {values[low]:.1f} % in {_label(low)}"
+    return f"{values[high]:.1f} % of the weights are near zero in {_label(high)}{rest}"
 
 
 def _label(key: str) -> str:

@@ -114,7 +114,7 @@ def test_insights_stand_below_the_curves(fake_checkpoints):
     (said,) = [text.value for text in app.markdown if text.value.startswith("In epoch")]
     # ‖W‖ is the same for all variants of these runs; epoch 20 is the last that all have.
     assert "In epoch 20, in conv1: effective learning rates differ 1.0-fold" in said
-    assert "of the weights of Batch norm + L1 4.0 % are near zero, of Group norm 1.0 %" in said
+    assert "4.0 % of the weights are near zero in Batch norm + L1, 1.0 % in Group norm" in said
 
 
 def test_a_link_opens_any_layer_and_quantity(fake_checkpoints):

@@ -121,11 +121,11 @@ def test_the_sentence_compares_what_all_variants_have(rows):
         # Means over seeds: rates 0.0375 and 0.0111, norms 3 and 9, shares 3 and 9.
         "In epoch 1, in conv2: effective learning rates differ 3.4-fold (largest Group norm, "
         "smallest Layer norm); weight norms differ 3.0-fold (largest Layer norm, smallest Group "
-        "norm); of the weights of Layer norm 9.0 % are near zero, of Group norm 3.0 %."
+        "norm); 9.0 % of the weights are near zero in Layer norm, 3.0 % in Group norm."
     )
     alone = rows[rows["variant"] == "gn"]
     assert summary(alone, "conv2") == (
-        "In epoch 2, in conv2: of the weights of Group norm 3.0 % are near zero."
+        "In epoch 2, in conv2: 3.0 % of the weights are near zero in Group norm."
     )
 
 
