@@ -23,18 +23,20 @@ from ui.charts_curves import describe
 from ui.curves_data import Curves, Quantity, curves
 
 OF_WEIGHTS = (
-    Quantity("Weight norm", "‖W‖₂, no unit", WEIGHT_QUANTITIES[0]),
-    Quantity("Effective learning rate", "lr / ‖W‖², no unit", EFFECTIVE_RATE),
-    Quantity("Weights near zero", "% of the weights", WEIGHT_QUANTITIES[1]),
+    Quantity("Weight norm", "no unit", WEIGHT_QUANTITIES[0], symbol="‖W‖₂"),
+    Quantity("Effective learning rate", "no unit", EFFECTIVE_RATE, symbol="lr / ‖W‖²"),
+    Quantity("Weights near zero", "%", WEIGHT_QUANTITIES[1]),
 )
 """Of a layer's weights: one figure per run and epoch."""
 OF_NORMALIZATION = (
-    Quantity("Scale γ", "no unit", AFFINE[0]),
-    Quantity("Shift β", "no unit", AFFINE[1]),
-    Quantity("Running mean", "units of the feature maps", RUNNING[0]),
-    Quantity("Running variance", "units of the feature maps, squared", RUNNING[1]),
+    Quantity("Scale γ", "no unit", AFFINE[0], symbol="γ"),
+    Quantity("Shift β", "no unit", AFFINE[1], symbol="β"),
+    Quantity("Running mean", "map units", RUNNING[0]),
+    Quantity("Running variance", "map units²", RUNNING[1]),
 )
-"""Of a normalization layer: mean, smallest and largest over its channels."""
+"""Of a normalization layer: mean, smallest and largest over its channels. Map units are those of
+the feature maps that it normalizes.
+"""
 NOT_PUBLISHED = pd.DataFrame({"variant": [], "epoch": [], "value": []})
 NORM_AFTER = dict(zip(CONV_LAYERS, NORM_LAYERS, strict=True))
 
@@ -107,7 +109,7 @@ def is_log(quantity: Quantity, log: bool) -> bool:
 def describe_insight(one: Curves, layer: str) -> str:
     """The chart in words: where each variant ends and, for a normalization, between what."""
     if one.quantity in OF_WEIGHTS:
-        return f"{layer}: {describe(one)}"
+        return f"{one.quantity.title} of {layer}. {describe(one)}"
     ends: pd.DataFrame = one.lines.loc[one.lines.groupby("variant")["epoch"].idxmax()]
     parts = [
         f"{VARIANT_LABELS.get(row['variant'], row['variant'])} {row['value']:.3g} "
@@ -115,8 +117,8 @@ def describe_insight(one: Curves, layer: str) -> str:
         for row in ends.to_dict("records")
     ]
     return (
-        f"{layer}: {one.quantity.axis_title} over epochs, mean over channels with the smallest and "
-        f"the largest. Last shown epoch: {'; '.join(parts)}."
+        f"{one.quantity.title} of {layer}. {one.quantity.axis_title} over epochs, mean over "
+        f"channels with the smallest and the largest. Last shown epoch: {'; '.join(parts)}."
     )
 
 

@@ -123,8 +123,8 @@ def test_a_link_opens_any_layer_and_quantity(fake_checkpoints):
     app = page(inside="conv3", inside_show=shown, show=["Penalty"])
     assert titles(app) == ["Penalty", "Weight norm", "Shift β", "Running variance"]
     words = alts(app)
-    assert words[1].startswith("conv3: Weight norm (‖W‖₂, no unit) over epochs")
-    assert words[2].startswith("norm3: Shift β") and "Layer norm 0 (-2 to 2)" in words[2]
+    assert words[1].startswith("Weight norm of conv3. ‖W‖₂ (no unit) over epochs")
+    assert words[2].startswith("Shift β of norm3.") and "Layer norm 0 (-2 to 2)" in words[2]
     assert "Batch norm + L1 0.5 (0 to 1)" in words[3] and "Group" not in words[3]
     scales = [chart["layer"][0]["encoding"]["y"]["scale"]["type"] for chart in charts(app)]
     assert scales == ["linear"] * 4

@@ -102,7 +102,8 @@ def test_charts_carry_units_and_bands_and_can_be_exported(rows):
         spec = chart.to_dict()
         assert spec["layer"][0]["mark"]["type"] == "area"
         assert spec["layer"][0]["encoding"]["y"]["title"].endswith(")")
-        assert describe_insight(one, "conv2").startswith(f"conv2: {quantity.axis_title} over")
+        words = describe_insight(one, "conv2")
+        assert words.startswith(f"{quantity.title} of conv2. {quantity.axis_title} over epochs")
     assert to_png(chart).startswith(b"\x89PNG") and b"<svg" in to_svg(chart)
 
 
