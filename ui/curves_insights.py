@@ -40,8 +40,8 @@ WEIGHTS_WORDS = (
 NORMALIZATION_WORDS = (
     "γ and β: what the normalization multiplies by and adds. Running mean and variance: what batch "
     "norm has stored for prediction, in the units of the feature maps it normalizes; group and "
-    "layer norm store nothing. Line: mean over the layer's channels; band: from the smallest to the "
-    "largest; of several seeds the mean of each."
+    "layer norm store nothing. Line: mean over the layer's channels; band: from the smallest to "
+    "the largest; of several seeds the mean of each."
 )
 
 
