@@ -143,7 +143,7 @@ def _y(curves: Curves, log: bool, domain: tuple[float, float] | None = None) -> 
     """Title and scale that all layers share."""
     options: dict[str, Any] = {"type": "log"} if log else {"type": "linear", "zero": False}
     if domain:
-        options["domain"] = list(domain)
+        options |= {"domain": list(domain), "nice": True}  # or end marks are cut in half
     return {"title": curves.quantity.axis_title, "scale": alt.Scale(**options)}
 
 

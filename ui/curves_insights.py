@@ -105,14 +105,16 @@ def _figures(titles: Sequence[str], rows: pd.DataFrame, layer: str, choice: Choi
 
 def missing_sentence(missing: Sequence[Run], total: int) -> str:
     """Which of the `total` shown runs hold no insights, and the command that records them."""
-    some = "Of the shown runs " if len(missing) < total else ""
-    names = f"{some}{_names(missing)} {'holds' if len(missing) == 1 else 'hold'} no insights"
+    names = _names(missing)
+    names = f"Of the shown runs {names}" if len(missing) < total else names[0].upper() + names[1:]
+    names += f" {'holds' if len(missing) == 1 else 'hold'} no insights"
     command = retrain_command(missing)
     if command is None:
         return f"{names}: they were trained before insights were recorded."
     here = any(resources.LOCAL_DIR in run.path.parents for run in missing)
     first = "once these are deleted, " if here else ""
-    return f"{names}; {first}`{command}` trains anew and records them, under Made here."
+    again = f"`{command}` trains again and records them; the runs then stand under Made here."
+    return f"{names}; {first}{again}"
 
 
 def _names(runs: Iterable[Run]) -> str:
