@@ -9,12 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from core.config import VARIANTS
-from core.training.insights import CONV_LAYERS, NEAR_ZERO, NORM_LAYERS, WEIGHT_LAYERS
+from core.training.insights import NEAR_ZERO, WEIGHT_LAYERS
 from core.training.runs import Run
 from ui import address, resources, state
 from ui.charts import VARIANT_LABELS
 from ui.curves_view import Choice, Figure, draw
 from ui.insights_data import (
+    NORM_AFTER,
     OF_NORMALIZATION,
     OF_WEIGHTS,
     describe_insight,
@@ -29,7 +30,6 @@ from ui.state import Selection
 LAYER, SHOWN = "inside", "inside_show"
 QUANTITIES = {quantity.title: quantity for quantity in (*OF_WEIGHTS, *OF_NORMALIZATION)}
 DEFAULT_SHOWN = [*[quantity.title for quantity in OF_WEIGHTS], OF_NORMALIZATION[0].title]
-NORM_AFTER = dict(zip(CONV_LAYERS, NORM_LAYERS, strict=True))
 WEIGHTS_WORDS = (
     "At the end of each epoch. Weight norm: ‖W‖₂ of the layer without biases. Effective learning "
     "rate: lr / ‖W‖² ([van Laarhoven 2017](https://arxiv.org/abs/1706.05350)), which says how far "

@@ -39,6 +39,7 @@ the feature maps that it normalizes.
 """
 NOT_PUBLISHED = pd.DataFrame({"variant": [], "epoch": [], "value": []})
 NORM_AFTER = dict(zip(CONV_LAYERS, NORM_LAYERS, strict=True))
+"""The normalization that follows each convolution; none follows the head."""
 
 
 def insight_rows(found: Iterable[tuple[Run, pd.DataFrame]]) -> pd.DataFrame:
