@@ -58,7 +58,7 @@ def show(selection: Selection, choice: Choice) -> None:
     kept = [(run, frame) for run, frame in found if not frame.empty]
     if not kept:
         return
-    layer, titles = _controls(selection)
+    layer, titles = _controls()
     rows = insight_rows(kept)
     rows = rows[rows["layer"].isin([layer, NORM_AFTER.get(layer)])]
     said = summary(rows[rows["epoch"].between(*choice.epochs)], layer)
@@ -69,7 +69,7 @@ def show(selection: Selection, choice: Choice) -> None:
     st.caption(NORMALIZATION_WORDS if layer in NORM_AFTER else "No normalization follows the head.")
 
 
-def _controls(selection: Selection) -> tuple[str, list[str]]:
+def _controls() -> tuple[str, list[str]]:
     """The chosen layer and what is shown of it; both are kept in the address."""
     layer = address.one_of(LAYER, list(WEIGHT_LAYERS))
     chosen = st.segmented_control(

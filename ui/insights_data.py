@@ -126,9 +126,12 @@ def describe_insight(one: Curves, layer: str) -> str:
 def summary(rows: pd.DataFrame, layer: str) -> str:
     """What the weights of `layer` tell apart in the last epoch that all variants have, in words.
 
-    `rows` are those of this layer and of the shown epochs.
+    `rows` are those of this layer and of the shown epochs; "" if they have no epoch in common.
     """
-    epoch = int(rows.groupby("variant")["epoch"].max().min())
+    common = [set(epochs) for _, epochs in rows.groupby("variant")["epoch"]]
+    epoch = max(set.intersection(*common), default=None) if common else None
+    if epoch is None:
+        return ""
     means = rows[rows["epoch"] == epoch].groupby(["quantity", "variant"])["value"].mean()
     parts = [
         _factor(means.get(EFFECTIVE_RATE), "effective learning rates"),

@@ -130,6 +130,17 @@ def test_the_sentence_compares_what_all_variants_have(rows):
     )
 
 
+def test_where_no_epoch_is_shown_nothing_is_said_or_drawn(rows):
+    """As when the page shows the first epochs of a long training, which keeps every 25th."""
+    assert summary(rows[rows["epoch"] > 9], "conv2") == ""
+    apart = rows[rows["epoch"] == rows["variant"].map({"gn": 1, "ln": 2})]
+    assert len(apart) and summary(apart, "conv2") == ""
+    for quantity in QUANTITIES.values():
+        for log in (False, True):
+            one = insight_curves(quantity, rows, epochs=(9, 10), log=log)
+            assert one.lines.empty and insight_table(quantity, rows, (9, 10)).empty
+
+
 def test_every_quantity_is_recorded(tmp_path):
     path = write_run(tmp_path, "mnist", VARIANTS["bn_l1"], 1, insights=True)
     assert read_run(path, tmp_path).state == "done"
