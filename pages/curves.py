@@ -8,7 +8,7 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st
 
-from ui import curves_view, resources, sidebar
+from ui import curves_insights, curves_view, resources, sidebar
 from ui.curves_data import all_epochs
 
 selection = sidebar.render()
@@ -32,3 +32,4 @@ if rows.empty or not choice.quantities:
 
 curves_view.caption(choice, selection)
 curves_view.figures(choice, rows)
+curves_insights.show(selection, choice)

@@ -12,7 +12,16 @@ import pytest
 import safetensors.numpy
 
 from core.config import NUM_CLASSES, VARIANTS, Recipe, Variant, variant_to_dict
-from core.training.runs import COMMITTED_FILES, FORMAT, SHIPPED_DIR, Run, list_runs, run_path
+from core.training.insights import NORM_LAYERS, RUNNING, WEIGHT_LAYERS, encode
+from core.training.runs import (
+    FORMAT,
+    INSIGHTS_FILE,
+    SHIPPED_DIR,
+    Run,
+    files_of,
+    list_runs,
+    run_path,
+)
 from core.training.storage import sha256, to_json
 
 PARAMETERS = 7_946
@@ -27,6 +36,7 @@ def write_run(
     num_images: int = 200,
     errors: int | None = None,
     records: list[dict] | None = None,
+    insights: bool = False,
 ) -> Path:
     """Writes one finished run below `root`; `errors` of its `num_images` predictions are wrong.
 
@@ -45,6 +55,9 @@ def write_run(
         "model.safetensors": safetensors.numpy.save({}, {"variant": variant.key}),
         "test_logits.safetensors": _logits_file(random, num_images, errors),
     }
+    if insights:
+        lines = [encode(record) + "\n" for record in default_insights(variant, seed)]
+        contents[INSIGHTS_FILE] = "".join(lines).encode()
     for name, content in contents.items():
         (path / name).write_bytes(content)
     final = {
@@ -94,6 +107,28 @@ def default_records(variant: Variant, seed: int, errors: int, num_images: int) -
     ]
 
 
+def default_insights(variant: Variant, seed: int) -> list[dict]:
+    """Simple figures, one record per epoch: layer n has ‖W‖ = n + seed / 10, γ in [0.5, 1.5]."""
+    records = []
+    for epoch in range(1, variant.epochs + 1):
+        spreads = {
+            "gamma": (0.5, 1.0, 1.5),
+            "beta": (-0.1 * epoch, 0.0, 0.1 * epoch),
+            **(dict.fromkeys(RUNNING, (0.0, 0.5, 1.0)) if variant.norm == "batch" else {}),
+        }
+        record = {
+            "epoch": epoch,
+            "learning_rate": Recipe().learning_rate_at(epoch),
+            "weight_norm": [n + seed / 10 for n, _ in enumerate(WEIGHT_LAYERS, start=1)],
+            "near_zero_percent": [4.0 if variant.l1_weight else 1.0] * len(WEIGHT_LAYERS),
+        }
+        for name, figures in spreads.items():
+            for part, figure in zip(("min", "mean", "max"), figures, strict=True):
+                record[f"{name}_{part}"] = [figure] * len(NORM_LAYERS)
+        records.append(record)
+    return records
+
+
 def _logits_file(random: np.random.Generator, num_images: int, errors: int) -> bytes:
     targets = np.arange(num_images) % NUM_CLASSES
     failed = np.sort(random.choice(num_images, errors, replace=False))
@@ -115,7 +150,8 @@ def copy_shipped(root: Path, *names: str) -> list[Run]:
     """The shipped runs called `names`, copied below `root` without what was computed from them."""
     for name in names:
         (root / name).mkdir(parents=True)
-        for file in (*COMMITTED_FILES, "manifest.json"):
+        there = {path.name for path in (SHIPPED_DIR / name).iterdir()}
+        for file in (*files_of(there), "manifest.json"):
             shutil.copy(SHIPPED_DIR / name / file, root / name / file)
     return list_runs(root)
 

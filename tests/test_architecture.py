@@ -33,7 +33,8 @@ ROOMS = (
 INTERFACE = ("ui", "pages", "streamlit_app")
 TORCH_FREE = (
     *("core.config", "core.errors", "core.published", "core.training.runs"),
-    *("core.training.storage", "core.analysis.metrics", "core.analysis.significance"),
+    *("core.training.storage", "core.training.insights"),
+    *("core.analysis.metrics", "core.analysis.significance"),
     *("core.analysis.methods", "core.analysis.target", "core.analysis.baselines"),
     *("core.analysis.transplant_matrix", "core.analysis.flow_table"),
     *("core.analysis.derived", "core.analysis.robustness", "core.analysis.robustness_table"),

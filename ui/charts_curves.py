@@ -91,7 +91,7 @@ def _curve_layers(
     last = curves.lines.loc[curves.lines.groupby("variant")["epoch"].idxmax()]
     shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
     layers = []
-    if curves.lines["num_seeds"].max() > 1:
+    if (curves.lines["high"] > curves.lines["low"]).any():
         band = base(curves.lines, 0.16).encode(y=alt.Y("low:Q", **y), y2="high:Q")
         layers.append(band.mark_area(clip=True))
     if singles:
@@ -143,7 +143,7 @@ def _y(curves: Curves, log: bool, domain: tuple[float, float] | None = None) -> 
     """Title and scale that all layers share."""
     options: dict[str, Any] = {"type": "log"} if log else {"type": "linear", "zero": False}
     if domain:
-        options["domain"] = list(domain)
+        options |= {"domain": list(domain), "nice": True}  # or end marks are cut in half
     return {"title": curves.quantity.axis_title, "scale": alt.Scale(**options)}
 
 

@@ -16,18 +16,20 @@ class Quantity:
     """Something logged once per epoch.
 
     `column` is its name in `core.training.runs.METRIC_COLUMNS`; `published` its column in
-    `core.published.history()`, if the two mean the same.
+    `core.published.history()`, if the two mean the same; `symbol` stands at the axis where the
+    title is too long for it.
     """
 
     title: str
     unit: str
     column: str
     published: str | None = None
+    symbol: str | None = None
 
     @property
     def axis_title(self) -> str:
         """Such as "Test loss (nats)"."""
-        return f"{self.title} ({self.unit})"
+        return f"{self.symbol or self.title} ({self.unit})"
 
 
 QUANTITIES: dict[str, Quantity] = {
@@ -152,6 +154,7 @@ def _values(
 
 
 def _above_zero(frame: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
-    value = 100 - frame["value"] if quantity.unit == "%" else frame["value"]
+    is_accuracy = as_error(quantity) != quantity
+    value = 100 - frame["value"] if is_accuracy else frame["value"]
     value = value.round(6)  # 100 - 99.97 is not quite 0.03
     return frame.assign(value=value)[value > 0]

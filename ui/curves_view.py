@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -110,39 +111,56 @@ def figures(choice: Choice, rows: pd.DataFrame) -> None:
         curves(quantity, rows, theirs, epochs=choice.epochs, log=choice.log)
         for quantity in choice.quantities
     ]
-    shown = [one for one in drawn if not one.lines.empty]
-    if choice.panels:
-        for one in shown:
-            _panels(one, choice)
-        return
-    with st.grid(2, min_column_width=CHART_MIN_WIDTH):
-        for one in shown:
-            with st.container():
-                _figure(one, choice)
-
-
-def _figure(one: Curves, choice: Choice) -> None:
-    st.subheader(one.quantity.title, anchor=False)
-    chart = curves_chart(one, log=choice.log, singles=choice.singles)
-    st.altair_chart(chart, key=f"curve-{one.quantity.column}", alt=describe(one))
-    download_row(chart, one.table(), _name(one))
-
-
-def _panels(one: Curves, choice: Choice) -> None:
-    st.subheader(one.quantity.title, anchor=False)
-    variants = [key for key in choice.variants if key in set(one.lines["variant"])]
-    with st.grid(3, min_column_width=PANEL_MIN_WIDTH):
-        for variant in variants:
-            chart = panel_chart(one, variant, log=choice.log, singles=choice.singles)
-            with st.container(gap="xsmall"):
-                st.markdown(f"**{VARIANT_LABELS.get(variant, variant)}**")
-                key = f"panel-{one.quantity.column}-{variant}"
-                st.altair_chart(
-                    chart.properties(padding=PADDING), key=key, alt=describe(one.only(variant))
-                )
-    figure = panels_chart(one, variants, log=choice.log, singles=choice.singles)
-    download_row(figure, one.table(), _name(one))
+    draw([Figure(one, one.table(), _name(one), log=choice.log) for one in drawn], choice)
 
 
 def _name(one: Curves) -> str:
     return one.quantity.title.lower().replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Curves, the table and the name of their files, their scale, and what tells them in words."""
+
+    curves: Curves
+    table: pd.DataFrame
+    name: str
+    log: bool = False
+    describe: Callable[[Curves], str] = describe
+
+
+def draw(drawn: Sequence[Figure], choice: Choice) -> None:
+    """Those that have lines, side by side or one below the other as panels."""
+    shown = [figure for figure in drawn if not figure.curves.lines.empty]
+    if choice.panels:
+        for figure in shown:
+            _panels(figure, choice)
+        return
+    with st.grid(2, min_column_width=CHART_MIN_WIDTH):
+        for figure in shown:
+            with st.container():
+                _one_axis(figure, choice)
+
+
+def _one_axis(figure: Figure, choice: Choice) -> None:
+    one = figure.curves
+    st.subheader(one.quantity.title, anchor=False)
+    chart = curves_chart(one, log=figure.log, singles=choice.singles)
+    st.altair_chart(chart, key=f"curve-{one.quantity.column}", alt=figure.describe(one))
+    download_row(chart, figure.table, figure.name)
+
+
+def _panels(figure: Figure, choice: Choice) -> None:
+    one = figure.curves
+    st.subheader(one.quantity.title, anchor=False)
+    variants = [key for key in choice.variants if key in set(one.lines["variant"])]
+    with st.grid(3, min_column_width=PANEL_MIN_WIDTH):
+        for variant in variants:
+            chart = panel_chart(one, variant, log=figure.log, singles=choice.singles)
+            with st.container(gap="xsmall"):
+                st.markdown(f"**{VARIANT_LABELS.get(variant, variant)}**")
+                key = f"panel-{one.quantity.column}-{variant}"
+                words = figure.describe(one.only(variant))
+                st.altair_chart(chart.properties(padding=PADDING), key=key, alt=words)
+    every = panels_chart(one, variants, log=figure.log, singles=choice.singles)
+    download_row(every, figure.table, figure.name)

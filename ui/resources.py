@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.training.insights import read_insights
 from core.training.runs import (
+    INSIGHTS_FILE,
     SHIPPED_DIR,
     Predictions,
     Run,
@@ -77,6 +79,22 @@ def metrics(run: Run) -> pd.DataFrame:
 @st.cache_resource(show_spinner=False, max_entries=MAX_CACHED_RUNS)
 def _metrics(path: str, digest: str) -> pd.DataFrame:
     return pd.DataFrame(read_metrics(Path(path)))
+
+
+def insights(run: Run) -> pd.DataFrame:
+    """What the run has recorded inside the network, as `core.training.insights.read_insights`.
+
+    No row where it recorded nothing. Followed while the run is being trained.
+    """
+    with suppress(FileNotFoundError):
+        stat = (run.path / INSIGHTS_FILE).stat()
+        return _insights(str(run.path), run.digest, (stat.st_mtime_ns, stat.st_size))
+    return _insights(str(run.path), run.digest, ())
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_CACHED_RUNS)
+def _insights(path: str, digest: str, written: tuple) -> pd.DataFrame:
+    return read_insights(Path(path))
 
 
 def predictions(run: Run) -> Predictions:

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.metrics import half_width
-from core.config import CONV_CHANNELS, Recipe
+from core.config import Recipe
+from core.training.insights import CONV_LAYERS as CONV_LAYERS
+from core.training.insights import WEIGHT_LAYERS
 from core.training.runs import Run
 
 NAME = "gradient_flow"
 """Under which `core.analysis.derived` keeps the document."""
 BEFORE, AFTER = "before", "after"
-CONV_LAYERS = tuple(f"conv{number}" for number in range(1, len(CONV_CHANNELS) + 1))
-LAYERS = (*CONV_LAYERS, "hidden", "classifier")
-"""Every layer with a weight that is not a normalization's."""
+LAYERS = WEIGHT_LAYERS
 FIGURES = ("weight_norm", "gradient_norm", "activation_gradient_norm", "cosine")
 """What a record holds beside its layer."""
 MEASURES = ("weight_norm", "effective_learning_rate", "gradient_norm", "activation_gradient_norm")

@@ -1,9 +1,10 @@
 """Reading run folders: `<root>/<dataset>/<variant>/seed-<n>/`.
 
 A run is a folder that a person can read: `run.json` (what was trained, how, on what; written once),
-`metrics.jsonl` (one line per epoch), `model.safetensors`, `test_logits.safetensors`, and last, as
-the commit marker, `manifest.json` with the sha256 of the others. Nothing here needs torch. A folder
-that is damaged is listed as damaged, with the reason; it never fails the list.
+`metrics.jsonl` and `insights.jsonl` (one line per epoch), `model.safetensors`,
+`test_logits.safetensors`, and last, as the commit marker, `manifest.json` with the sha256 of the
+others. Nothing here needs torch. A folder that is damaged is listed as damaged, with the reason; it
+never fails the list.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import math
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ COMMITTED_FILES = {
     "model.safetensors": MAX_MODEL_BYTES,
     "test_logits.safetensors": MAX_LOGITS_BYTES,
 }
+INSIGHTS_FILE = "insights.jsonl"
+MAX_INSIGHTS_BYTES = 256 * 1024
+OPTIONAL_FILES = {INSIGHTS_FILE: MAX_INSIGHTS_BYTES}
+"""Committed where they were written; a run without them is whole too."""
 METRIC_COLUMNS = (
     "epoch",
     "train_cross_entropy",
@@ -208,11 +213,16 @@ def read_manifest(path: Path) -> dict:
         value = final.get(name)
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             raise RunError(f"manifest.json says {name} is {value!r}, which is no figure")
-    for name, max_bytes in COMMITTED_FILES.items():
+    for name, max_bytes in files_of(files).items():
         content = read_bytes(path / name, max_bytes)
         if sha256(content) != files.get(name):
             raise RunError(f"{name} is not the file that was committed: its sha256 differs")
     return manifest
+
+
+def files_of(names: Container[str]) -> dict[str, int]:
+    """The files that are committed, given which are named or there, with their largest sizes."""
+    return COMMITTED_FILES | {n: size for n, size in OPTIONAL_FILES.items() if n in names}
 
 
 def read_metrics(path: Path) -> list[dict]:

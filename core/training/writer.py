@@ -18,8 +18,10 @@ from core.config import Variant
 from core.errors import RunError, UsageError
 from core.model.network import Network
 from core.training.checkpoint import FILE_NAME, encode_network, probe_logits
+from core.training.insights import cut_back, encode, is_kept
+from core.training.measure import measure
 from core.training.resume import read_resume_point, remove_resume_points, write_resume_point
-from core.training.runs import COMMITTED_FILES, FORMAT, read_run, run_path
+from core.training.runs import FORMAT, INSIGHTS_FILE, files_of, read_run, run_path
 from core.training.state import ReplicaState
 from core.training.storage import (
     RUNS_OPTION,
@@ -81,7 +83,7 @@ class RunWriter:
         write_atomic(self.path / "run.json", to_json({"format": FORMAT, **info}))
 
     def resume(self, variant: Variant, seed: int) -> ReplicaState:
-        """The state to go on from; the metrics are cut back to what it has seen.
+        """The state to go on from; metrics and insights are cut back to what it has seen.
 
         `UsageError` if another process has finished the run since it was looked at.
         """
@@ -90,11 +92,18 @@ class RunWriter:
         state, self.metrics = read_resume_point(self.path, variant, seed)
         lines = "".join(json.dumps(record) + "\n" for record in self.metrics)
         write_atomic(self.path / "metrics.jsonl", lines.encode())
+        cut_back(self.path, state.epoch)
         (self.path / "status.json").unlink(missing_ok=True)
         return state
 
     def record(self, state: ReplicaState, metrics: dict) -> None:
-        """Saves a finished epoch: the resume point, which holds all metrics, then the line."""
+        """Saves a finished epoch: the resume point, which holds all metrics, then the line.
+
+        The insights come first: a resume point holds none, and must not know of more epochs.
+        """
+        if is_kept(state.epoch, state.variant.epochs):
+            line = encode(measure(state, metrics["learning_rate"]))
+            append_line(self.path / INSIGHTS_FILE, line)
         self.metrics.append(metrics)
         write_resume_point(self.path, state, self.metrics)
         append_line(self.path / "metrics.jsonl", json.dumps(metrics, allow_nan=False))
@@ -131,7 +140,8 @@ class RunWriter:
         write_atomic(self.path / FILE_NAME, encode_network(network))
         content = encode_predictions(logits.numpy(), predicted.numpy(), targets.numpy())
         write_atomic(self.path / "test_logits.safetensors", content)
-        files = {name: sha256((self.path / name).read_bytes()) for name in COMMITTED_FILES}
+        names = files_of({path.name for path in self.path.iterdir()})
+        files = {name: sha256((self.path / name).read_bytes()) for name in names}
         manifest = {"files": files, "final": final, "probe_logits": probe_logits(network)}
         write_atomic(self.path / "manifest.json", to_json(manifest))
         self.committed = True

@@ -23,7 +23,7 @@ from core.training.checkpoint import (
     probe_images,
     probe_logits,
 )
-from core.training.runs import COMMITTED_FILES, MAX_MODEL_BYTES, read_run
+from core.training.runs import COMMITTED_FILES, MAX_MODEL_BYTES, OPTIONAL_FILES, read_run
 from core.training.storage import sha256
 from tests.training_helpers import start_tiny, train_tiny
 
@@ -209,7 +209,7 @@ def run(trained, tmp_path):
     root, path = trained
     copy = tmp_path / path.relative_to(root)
     copy.mkdir(parents=True)
-    for name in (*COMMITTED_FILES, "manifest.json"):
+    for name in (*COMMITTED_FILES, *OPTIONAL_FILES, "manifest.json"):
         (copy / name).write_bytes((path / name).read_bytes())
     return copy, lambda: read_run(copy, tmp_path)
 

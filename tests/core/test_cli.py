@@ -20,7 +20,7 @@ from core.data import datasets
 from core.training import trainer as trainer_module
 from core.training.checkpoint import FILE_NAME
 from core.training.engine import Engine
-from core.training.runs import list_runs, read_metrics, read_run
+from core.training.runs import INSIGHTS_FILE, list_runs, read_metrics, read_run
 from core.training.shard import Shard
 from core.training.storage import sha256
 from tests.training_helpers import start_process, tiny_data, train_tiny, without_seconds
@@ -333,9 +333,10 @@ COMMAND = ("train", "bn_l1", "--epochs", str(EPOCHS), "--dataset", "digits", "--
 RUN = "digits/bn_l1/seed-1"
 
 
-def summary(root: Path) -> tuple[str, list[dict]]:
+def summary(root: Path) -> tuple[str, list[dict], bytes]:
     weights = sha256((root / RUN / FILE_NAME).read_bytes())
-    return weights, without_seconds(read_metrics(root / RUN))
+    insights = (root / RUN / INSIGHTS_FILE).read_bytes()
+    return weights, without_seconds(read_metrics(root / RUN)), insights
 
 
 def terminate(process, root: Path) -> dict:

@@ -18,7 +18,7 @@ from core.errors import DataError, RunError, UsageError
 from core.training import storage
 from core.training import trainer as trainer_module
 from core.training.checkpoint import FILE_NAME, load_network
-from core.training.runs import list_runs, read_metrics, read_predictions, read_run
+from core.training.runs import INSIGHTS_FILE, list_runs, read_metrics, read_predictions, read_run
 from core.training.shard import Shard
 from core.training.storage import sha256
 from core.training.trainer import Trainer, resume_runs, start_runs, versions
@@ -41,15 +41,15 @@ def small(monkeypatch):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """Name → (weights' checksum, metrics) of the three runs, never interrupted."""
+    """Name → (weights' checksum, metrics, insights) of the three runs, never interrupted."""
     root = tmp_path_factory.mktemp("reference")
     paths = train_tiny(root, *SPECS)
     return {path.relative_to(root).as_posix(): summary(path) for path in paths}
 
 
-def summary(path) -> tuple[str, list[dict]]:
+def summary(path) -> tuple[str, list[dict], bytes]:
     weights = sha256((path / FILE_NAME).read_bytes())
-    return weights, without_seconds(read_metrics(path))
+    return weights, without_seconds(read_metrics(path)), (path / INSIGHTS_FILE).read_bytes()
 
 
 def resume_all(root) -> Trainer:
@@ -176,8 +176,8 @@ def train_until_killed(root, monkeypatch, number: int, *specs: tuple[str, int, i
 
 
 ONE = SPECS[:1]
-# Twice a resume point and a line, then weights, logits and manifest.
-NUM_WRITES = 7
+# Twice insights, a resume point and a line, then weights, logits and manifest.
+NUM_WRITES = 9
 
 
 def test_there_are_so_many_writes(tmp_path, monkeypatch):
@@ -185,7 +185,8 @@ def test_there_are_so_many_writes(tmp_path, monkeypatch):
         trainer = start_tiny(stack, tmp_path, *ONE)
         written = fail_at_write(monkeypatch, 100, Killed())
         list(trainer.run())
-    assert len(written) == NUM_WRITES and written[1] == written[3] == "metrics.jsonl"
+    assert len(written) == NUM_WRITES
+    assert written[0] == written[3] == INSIGHTS_FILE and written[2] == written[5] == "metrics.jsonl"
     assert written[-1].startswith(".manifest.json")
 
 
@@ -379,7 +380,7 @@ def test_real_data_arrive_as_they_are(monkeypatch):
 
 
 def test_resuming_what_was_complete_but_not_committed_only_commits(tmp_path, monkeypatch):
-    train_until_killed(tmp_path, monkeypatch, 5, ("gn", 1, 1))
+    train_until_killed(tmp_path, monkeypatch, 6, ("gn", 1, 1))
     monkeypatch.setattr(Shard, "step", lambda *args: pytest.fail("trained again"))
     trainer = resume_all(tmp_path)
     assert [run.state for run in list_runs(tmp_path)] == ["done"]

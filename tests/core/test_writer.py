@@ -14,7 +14,13 @@ from core.errors import RunError, UsageError
 from core.model.network import build_network
 from core.training import writer as writer_module
 from core.training.resume import write_resume_point
-from core.training.runs import COMMITTED_FILES, read_metrics, read_predictions, read_run
+from core.training.runs import (
+    COMMITTED_FILES,
+    OPTIONAL_FILES,
+    read_metrics,
+    read_predictions,
+    read_run,
+)
 from core.training.state import new_state
 from core.training.storage import sha256
 from core.training.writer import RunWriter, check_writable, encode_predictions
@@ -60,10 +66,11 @@ def test_a_run_from_start_to_commit(writer):
     assert state_of(writer) == "done"
     assert writer.committed
     names = {path.name for path in writer.path.iterdir()}
-    assert names - {"lock"} == {*COMMITTED_FILES, "manifest.json"}
+    assert names - {"lock"} == {*COMMITTED_FILES, *OPTIONAL_FILES, "manifest.json"}
     manifest = json.loads((writer.path / "manifest.json").read_bytes())
     assert manifest["files"] == {
-        name: sha256((writer.path / name).read_bytes()) for name in COMMITTED_FILES
+        name: sha256((writer.path / name).read_bytes())
+        for name in (*COMMITTED_FILES, *OPTIONAL_FILES)
     }
     assert np.array(manifest["probe_logits"]).shape == (4, 10)
     predictions = read_predictions(writer.path)

@@ -1,0 +1,156 @@
+"""Inside the training: what the weights and the normalization of one layer did, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from core.config import VARIANTS
+from core.training.insights import NEAR_ZERO, WEIGHT_LAYERS
+from core.training.runs import Run
+from ui import address, resources, state
+from ui.charts import VARIANT_LABELS
+from ui.curves_view import Choice, Figure, draw
+from ui.insights_data import (
+    NORM_AFTER,
+    OF_NORMALIZATION,
+    OF_WEIGHTS,
+    describe_insight,
+    insight_curves,
+    insight_rows,
+    insight_table,
+    is_log,
+    summary,
+)
+from ui.state import Selection
+
+LAYER, SHOWN = "inside", "inside_show"
+QUANTITIES = {quantity.title: quantity for quantity in (*OF_WEIGHTS, *OF_NORMALIZATION)}
+DEFAULT_SHOWN = [*[quantity.title for quantity in OF_WEIGHTS], OF_NORMALIZATION[0].title]
+WEIGHTS_WORDS = (
+    "At the end of each epoch. Weight norm: ‖W‖₂ of the layer without biases. Effective learning "
+    "rate: lr / ‖W‖² ([van Laarhoven 2017](https://arxiv.org/abs/1706.05350)), which says how far "
+    "a step of SGD turns the weights where a normalization follows, so not in the head; without "
+    "the factor that momentum adds; always on a log scale, because lr falls in steps. Near zero: "
+    f"|w| at most {NEAR_ZERO:g} of the root mean square of the layer's weights."
+)
+NORMALIZATION_WORDS = (
+    "γ and β: what the normalization multiplies by and adds. Running mean and variance: what batch "
+    "norm has stored for prediction, in the units of the feature maps it normalizes; group and "
+    "layer norm store nothing. Line: mean over the layer's channels; band: from the smallest to "
+    "the largest; of several seeds the mean of each."
+)
+
+
+@st.fragment
+def show(selection: Selection, choice: Choice) -> None:
+    """The figures of one layer for the chosen variants; a change runs only this part again."""
+    st.header("Inside the training", anchor=False)
+    runs = [run for key in choice.variants for run in selection.by_variant.get(key, [])]
+    found = [(run, resources.insights(run)) for run in runs]
+    # One that is being trained may only have begun.
+    missing = [run for run, frame in found if frame.empty and run.state == "done"]
+    if missing:
+        st.info(missing_sentence(missing, len(runs)), icon=":material/info:")
+    kept = [(run, frame) for run, frame in found if not frame.empty]
+    if not kept:
+        return
+    layer, titles = _controls()
+    rows = insight_rows(kept)
+    rows = rows[rows["layer"].isin([layer, NORM_AFTER.get(layer)])]
+    said = summary(rows[rows["epoch"].between(*choice.epochs)], layer)
+    if said:
+        st.markdown(said)
+    draw(_figures(titles, rows, layer, choice), choice)
+    st.caption(WEIGHTS_WORDS)
+    st.caption(NORMALIZATION_WORDS if layer in NORM_AFTER else "No normalization follows the head.")
+
+
+def _controls() -> tuple[str, list[str]]:
+    """The chosen layer and what is shown of it; both are kept in the address."""
+    layer = address.one_of(LAYER, list(WEIGHT_LAYERS))
+    chosen = st.segmented_control(
+        "Layer",
+        list(WEIGHT_LAYERS),
+        required=True,
+        help="A convolution is shown with the normalization that follows it.",
+        **layer.widget(),
+    )
+    layer.settle(chosen, what="layer", shown=chosen)
+    titles = st.pills(
+        "Shown of it",
+        list(QUANTITIES),
+        selection_mode="multi",
+        default=DEFAULT_SHOWN,
+        **state.bound(SHOWN),
+    )
+    return chosen, [title for title in QUANTITIES if title in titles]
+
+
+def _figures(titles: Sequence[str], rows: pd.DataFrame, layer: str, choice: Choice) -> list[Figure]:
+    figures = []
+    for title in titles:
+        quantity = QUANTITIES[title]
+        log = is_log(quantity, choice.log)
+        one = insight_curves(quantity, rows, epochs=choice.epochs, log=log)
+        where = layer if quantity in OF_WEIGHTS else NORM_AFTER.get(layer, layer)
+        table = insight_table(quantity, rows, choice.epochs)
+        name = f"{quantity.column.replace('_', '-')}-{where}"
+        figures.append(Figure(one, table, name, log, partial(describe_insight, layer=where)))
+    return figures
+
+
+def missing_sentence(missing: Sequence[Run], total: int) -> str:
+    """Which of the `total` shown runs hold no insights, and the command that records them."""
+    names = _names(missing)
+    names = f"Of the shown runs {names}" if len(missing) < total else names[0].upper() + names[1:]
+    names += f" {'holds' if len(missing) == 1 else 'hold'} no insights"
+    command = retrain_command(missing)
+    if command is None:
+        return f"{names}: they were trained before insights were recorded."
+    here = any(resources.LOCAL_DIR in run.path.parents for run in missing)
+    first = "once these are deleted, " if here else ""
+    again = f"`{command}` trains again and records them; the runs then stand under Made here."
+    return f"{names}; {first}{again}"
+
+
+def _names(runs: Iterable[Run]) -> str:
+    groups: dict[str, list[int]] = {}
+    for run in runs:
+        groups.setdefault(run.path.parent.name, []).append(run.seed)
+    parts = [f"{VARIANT_LABELS.get(key, key)} ({_seeds(found)})" for key, found in groups.items()]
+    if len(groups) == len(VARIANTS) and len(set(map(tuple, groups.values()))) == 1:
+        return f"all {len(groups)} variants ({_seeds(groups.popitem()[1])})"
+    return ", ".join(parts)
+
+
+def _seeds(seeds: Iterable[int]) -> str:
+    found = sorted(seeds)
+    return f"seed {found[0]}" if len(found) == 1 else f"seeds {seed_ranges(found)}"
+
+
+def retrain_command(runs: Sequence[Run]) -> str | None:
+    """The command that trains those of the published variants again; None if there are none."""
+    epochs = {run.variant.key: run.epochs for run in runs if run.variant}
+    keys = [key for key in VARIANTS if key in epochs]
+    if not keys:
+        return None
+    names = "--all" if len(keys) == len(VARIANTS) else " ".join(keys)
+    shortened = any(epochs[key] != VARIANTS[key].epochs for key in keys)
+    length = f" --epochs {epochs[keys[0]]}" if shortened else ""
+    seeds = seed_ranges(run.seed for run in runs)
+    return f"python -m core train {names} --seeds {seeds}{length} --dataset {runs[0].dataset}"
+
+
+def seed_ranges(seeds: Iterable[int]) -> str:
+    """Such as "1-3,7", as `core.config.parse_seeds` reads it."""
+    spans: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if spans and spans[-1][1] == seed - 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in spans)
