@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable
 
 import pandas as pd
 import pytest
 import torch
 
-from core.config import MAX_EPOCHS, VARIANTS, Recipe
-from core.data.datasets import get_dataset
+from core.config import MAX_EPOCHS, VARIANTS
 from core.model.network import Network
 from core.training.insights import (
     COLUMNS,
@@ -31,11 +28,9 @@ from core.training.insights import (
 )
 from core.training.measure import measure
 from core.training.runs import INSIGHTS_FILE, read_run
-from core.training.shard import Shard
 from core.training.state import ReplicaState, new_state
-from core.training.storage import append_line
 from tests.fixtures_runs import write_run
-from tests.training_helpers import assert_same_state, tiny_data, train_tiny
+from tests.training_helpers import assert_same_state, train_tiny
 
 RATE = 0.01
 LAST_DIGIT = 6e-4
@@ -139,32 +134,6 @@ def test_the_file_stays_small(tmp_path):
     write(tmp_path, *records)
     assert len(read_records(tmp_path)) == MAX_EPOCHS_KEPT
     assert (tmp_path / INSIGHTS_FILE).stat().st_size < MAX_BYTES
-
-
-def quickest(action: Callable[[], object], times: int) -> float:
-    """Seconds of the quickest of several."""
-    seconds = []
-    for _ in range(times):
-        started = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
-
-
-def test_it_takes_less_than_a_hundredth_of_an_epoch_on_digits(tmp_path):
-    state, data = trained_state("bn_l1"), tiny_data(64)
-    shard = Shard({0: new_state(VARIANTS["gn"], 1)}, data, Recipe())
-    shard._begin_epoch()
-
-    def step() -> None:
-        shard.first_image.zero_()
-        shard.step(64)
-
-    def keep() -> None:
-        append_line(tmp_path / INSIGHTS_FILE, encode(measure(state, RATE)))
-
-    steps = math.ceil(get_dataset("digits").num_train / 64)
-    assert quickest(keep, 20) < 0.01 * steps * quickest(step, 10)
 
 
 # Lines
