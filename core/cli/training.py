@@ -180,7 +180,7 @@ def _resume(process: JobProcess, root: Path) -> list[Run]:
     choice = select_device(job.device)
     runs = [find_run(name, process.runs_dir) for name in job.runs]
     for group in _same_setting(runs):
-        if process.stop_asked.is_set():
+        if process.stop_asked:
             break
         with ExitStack() as stack:
             _watch(resume_runs(stack, group, process.runs_dir, root, choice), process)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -44,7 +45,7 @@ class Watched(Protocol):
 class JobProcess:
     """Does job `number` in this process. Use as a context manager.
 
-    While it is open, SIGINT, SIGTERM and a file `stop` ask to end: `stop_asked` is set and the
+    While it is open, SIGINT, SIGTERM and a file `stop` ask to end: `stop_asked` is True and the
     trainer stopped, or KeyboardInterrupt raised where nothing has begun. When it closes, `end.json`
     says how: as `ended` said, or why it was left.
     """
@@ -53,7 +54,7 @@ class JobProcess:
         self.runs_dir = runs_dir
         self.number = number
         self.path = job_path(runs_dir, number)
-        self.stop_asked = threading.Event()
+        self.stop_asked = False
         self._closed = threading.Event()
         self._trainer: Watched | None = None
         self._turn: FileLock | None = None
@@ -96,7 +97,7 @@ class JobProcess:
     def _how_it_ended(self, error: BaseException | None) -> dict[str, Any]:
         if error is None and self._end:
             return self._end
-        if self.stop_asked.is_set() and not isinstance(error, Exception):
+        if self.stop_asked and not isinstance(error, Exception):
             waited = "cancelled while it waited"
             reason = waited if self._phase == "queued" else "stopped before training began"
             return {"state": "stopped", "reason": reason}
@@ -112,7 +113,8 @@ class JobProcess:
         if not now and self._turn is None:
             on_waiting()
         while not now and self._turn is None:
-            if self.stop_asked.wait(POLL_SECONDS):
+            time.sleep(POLL_SECONDS)
+            if self.stop_asked:
                 raise KeyboardInterrupt
             self._turn = take_turn(self.runs_dir, self.number)
         self._phase = "running"
@@ -122,7 +124,7 @@ class JobProcess:
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
         """Within it a signal raises KeyboardInterrupt, because nothing is there to be saved."""
-        if self.stop_asked.is_set():
+        if self.stop_asked:
             raise KeyboardInterrupt
         self._raise_on_stop = True
         try:
@@ -134,7 +136,7 @@ class JobProcess:
         """From now on `trainer` is what is reported, and what a stop stops."""
         self._trainer = trainer
         self._marks.clear()
-        if self.stop_asked.is_set():
+        if self.stop_asked:
             trainer.stop()
 
     def ended(self, state: str, reason: str | None) -> None:
@@ -167,7 +169,7 @@ class JobProcess:
     def _keep_beating(self) -> None:
         while not self._closed.wait(BEAT_SECONDS):
             self.beat()
-            if not self.stop_asked.is_set() and (self.path / "stop").exists():
+            if not self.stop_asked and (self.path / "stop").exists():
                 self._stop()
 
     def _catch_signals(self) -> None:
@@ -180,7 +182,7 @@ class JobProcess:
             raise KeyboardInterrupt
 
     def _stop(self) -> None:
-        self.stop_asked.set()
+        self.stop_asked = True
         if self._trainer is not None:
             self._trainer.stop()
 

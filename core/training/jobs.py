@@ -31,6 +31,7 @@ from core.training.job import (
     find_job,
     job_numbers,
     job_path,
+    list_jobs,
     living_jobs,
     read_job,
 )
@@ -39,10 +40,19 @@ from core.training.request import TrainingRequest
 from core.training.runs import Run
 from core.training.storage import cannot_write, read_json, to_json, write_atomic
 
-__all__ = (
-    *("Job", "find_job", "list_jobs", "living_jobs", "move", "register"),
-    *("register_resume", "start", "start_resume", "stop", "wait_until_ended"),
-)
+__all__ = [
+    "Job",
+    "find_job",
+    "list_jobs",
+    "living_jobs",
+    "move",
+    "register",
+    "register_resume",
+    "start",
+    "start_resume",
+    "stop",
+    "wait_until_ended",
+]
 
 KEPT = 200
 """Ended jobs that are remembered; their runs stay, whatever becomes of the job."""

@@ -33,8 +33,8 @@ class ProcessIdentity:
     @property
     def is_alive(self) -> bool:
         """Whether this very process still runs, seen from here; a zombie does not."""
-        known = self.started and self.boot == boot_id()
-        return bool(known) and _start_of(self.pid) == self.started
+        known = bool(self.started and self.boot) and self.boot == boot_id()
+        return known and _start_of(self.pid) == self.started
 
     def send(self, number: signal.Signals) -> bool:
         """Sends a signal to this process and to no other; whether it was there to get it."""
