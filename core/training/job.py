@@ -93,9 +93,9 @@ def list_jobs(runs_dir: Path, limit: int = 50) -> list[Job]:
     """Running jobs, then the waiting ones in their order, then the newest `limit` of the others,
     newest first. A damaged entry is listed as damaged and fails nothing.
     """
-    folder = runs_dir / JOBS_FOLDER
+    folder = str(runs_dir / JOBS_FOLDER)
     numbers = sorted(job_numbers(runs_dir), reverse=True)
-    living = [read_job(runs_dir, n) for n in numbers if _may_live(folder / str(n))]
+    living = [read_job(runs_dir, n) for n in numbers if _may_live(f"{folder}/{n}")]
     living = in_order(runs_dir, [job for job in living if job.is_living])
     known = {job.id for job in living}
     others = [number for number in numbers if number not in known][:limit]
@@ -209,11 +209,13 @@ def job_state(path: Path) -> tuple[str, str | None]:
     return "interrupted", KILLED
 
 
-def _may_live(path: Path) -> bool:
-    """A quick look that passes over nearly all jobs that do not live."""
-    return not (path / "end.json").exists() and _is_living(
-        path, read_quietly(path / "progress.json")
-    )
+def _may_live(path: str) -> bool:
+    """A quick look that passes over all jobs that have ended, and what is none."""
+    try:
+        names = set(os.listdir(path))
+    except OSError:
+        return False
+    return "end.json" not in names and not names.isdisjoint(("process.json", "lock"))
 
 
 def _is_living(path: Path, progress: dict) -> bool:
