@@ -81,7 +81,8 @@ class TrainingRequest:
 
     def to_dict(self) -> dict:
         """Ready for JSON."""
-        return {**asdict(self), "variants": [variant_to_dict(v) for v in self.variants]}
+        variants = [variant_to_dict(variant) for variant in self.variants]
+        return {**asdict(self), "variants": variants, "seeds": list(self.seeds)}
 
     def summary(self) -> str:
         """What will be trained, in one plain sentence."""
