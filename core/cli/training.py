@@ -142,6 +142,7 @@ def _do(
     runs_dir: Path, number: int, now: bool, work: Callable[[JobProcess], list[Run]]
 ) -> list[Run]:
     """Waits for the job's turn and does its work; says how it ended."""
+    find_job(runs_dir, number)
 
     def waits() -> None:
         position = find_job(runs_dir, number).position

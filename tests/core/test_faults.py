@@ -47,7 +47,7 @@ FORK = multiprocessing.get_context("fork")
 @pytest.fixture(autouse=True, scope="module")
 def small():
     """One step an epoch."""
-    data = tiny_data(32, 40)
+    data = tiny_data(16, 20)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tests.training_helpers.tiny_data", lambda *args: data)
         patch.setattr(trainer_module, "load_training_data", lambda *args: data)
@@ -114,7 +114,7 @@ def test_kills_at_random_times_leave_a_run_that_ends_as_if_there_had_been_none(t
     root, kills, runs = tmp_path / "runs", 0, 0
     while kills < NUM_KILLS:
         assert runs < NUM_KILLS
-        if kill_once(root, draw.uniform(0.02, 0.35)):
+        if kill_once(root, draw.uniform(0.02, 0.3)):
             kills += 1
             if list_runs(root) and read_run(root / NAME, root).state == "interrupted":
                 check_interrupted(root)
