@@ -28,7 +28,10 @@ SILENT_SECONDS = 10.0
 """A heartbeat comes every second; after this long without one, something is wrong."""
 
 NUMBERS = ("epoch", "epochs", "steps_done", "total_steps", "seconds")
-KILLED = "its process ended without a word: it was killed, or the machine went down"
+KILLED = (
+    "its process was killed, perhaps for lack of memory, or the machine went down: "
+    "go on with `python -m core resume`"
+)
 
 
 @dataclass(frozen=True)

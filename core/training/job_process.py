@@ -27,6 +27,9 @@ RATE_BEATS = 60
 """The time left is estimated from so many of the newest heartbeats."""
 
 MAX_LOG_BYTES = 256 * 1024
+RESERVE_BYTES = 16 * 1024
+"""Kept free on the disk, so that the end of a job can be written when there is no other space."""
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -76,6 +79,7 @@ class JobProcess:
             raise UsageError(f"Job {self.number} has ended: start a new one.")
         with contextlib.suppress(RunError):
             write_owner(self.path, identify())
+            write_atomic(self.path / "reserve", os.urandom(RESERVE_BYTES))
         self._catch_signals()
         self.beat()
         self._heart = threading.Thread(target=self._keep_beating, daemon=True)
@@ -88,15 +92,16 @@ class JobProcess:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         end = {**self._progress(), **self._how_it_ended(error)}
-        with contextlib.suppress(RunError):  # a full disk: then the state is "interrupted"
+        (self.path / "reserve").unlink(missing_ok=True)
+        with contextlib.suppress(RunError):  # else the state is "interrupted"
             write_atomic(self.path / "end.json", to_json(end))
         if self._turn is not None:
             self._turn.release()
         self._lock.release()
 
     def _how_it_ended(self, error: BaseException | None) -> dict[str, Any]:
-        if error is None and self._end:
-            return self._end
+        if error is None:
+            return self._end or {"state": "failed", "reason": "it did not say how it ended"}
         if self.stop_asked and not isinstance(error, Exception):
             waited = "cancelled while it waited"
             reason = waited if self._phase == "queued" else "stopped before training began"
@@ -114,7 +119,7 @@ class JobProcess:
             on_waiting()
         while not now and self._turn is None:
             time.sleep(POLL_SECONDS)
-            if self.stop_asked:
+            if self.stop_asked or not self.path.exists():
                 raise KeyboardInterrupt
             self._turn = take_turn(self.runs_dir, self.number)
         self._phase = "running"

@@ -124,9 +124,12 @@ def _register(info: dict, runs_dir: Path, owner: Owner | None) -> Job:
                 os.rename(made, path)
             if owner is not None:
                 write_owner(path, owner(path))
-        except (OSError, RunError) as error:
+        except OSError as error:
             shutil.rmtree(path, ignore_errors=True)
-            raise cannot_write(path, error) if isinstance(error, OSError) else error from error
+            raise cannot_write(path, error) from error
+        except RunError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
     return find_job(runs_dir, number)
 
 

@@ -6,12 +6,16 @@ everybody who watches, because replacing a program changes neither its number no
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from pathlib import Path
 
+from core.errors import RunError
 from core.training.job import job_path, read_job
+from core.training.jobs import write_owner
+from core.training.process import identify
 from core.training.turn import POLL_SECONDS, is_next
 
 
@@ -19,8 +23,11 @@ def main(path: Path, data_dir: str, *options: str) -> None:
     """Waits, unless `--now` is among the options, and becomes the trainer of the job in `path`."""
     runs_dir, number = path.parents[1], int(path.name)
     assert path == job_path(runs_dir, number)
+    # Whoever started us says so too, unless it was killed before it could.
+    with contextlib.suppress(RunError):
+        write_owner(path, identify())
     while "--now" not in options and not is_next(runs_dir, number):
-        if (path / "stop").exists():
+        if (path / "stop").exists() or not path.exists():
             return
         time.sleep(POLL_SECONDS)
     kind = read_job(runs_dir, number).kind

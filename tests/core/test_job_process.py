@@ -191,6 +191,24 @@ def test_a_full_disk_neither_ends_nor_falsifies_it(root, monkeypatch):
     assert find_job(root, 1).state == "interrupted"
 
 
+def test_the_end_is_written_into_the_space_kept_for_it(root, monkeypatch):
+    plain = module.write_atomic
+
+    def nearly_full(path: Path, content: bytes, **options: bool) -> None:
+        if (path.parent / "reserve").exists():
+            raise RunError("no space")
+        plain(path, content, **options)
+
+    with suppress(RunError), JobProcess(root, 1) as process:
+        assert (process.path / "reserve").stat().st_size >= 10_000
+        process.wait_for_turn(no_wait)
+        monkeypatch.setattr(module, "write_atomic", nearly_full)
+        process.beat()
+        raise RunError("no space for the weights")
+    assert find_job(root, 1).reason == "no space for the weights"
+    assert not (process.path / "reserve").exists()
+
+
 def test_the_log_is_kept_short(root, monkeypatch):
     monkeypatch.setattr(module, "MAX_LOG_BYTES", 1_000)
     log = job_path(root, 1) / "log.txt"
