@@ -44,6 +44,8 @@ MEMBERS = {**COMMITTED_FILES, "manifest.json": MAX_JSON_BYTES}
 """What an archive holds, in this order, and the most bytes of each."""
 
 MAX_ARCHIVE_BYTES = 16 << 20
+MAX_DIRECTORY_BYTES = 4096
+LOCATOR_64 = b"PK\x06\x07"
 START, END, END_BYTES = b"PK\x03\x04", b"PK\x05\x06", 22
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 LOSS_TOLERANCE = 0.01
@@ -120,6 +122,10 @@ def _check_kind(content: bytes) -> None:
         raise RunError("The file is no exported run: it does not begin like a zip archive")
     if content[-END_BYTES : -END_BYTES + 4] != END:
         raise RunError("The file is truncated, or something follows the zip archive")
+    # Before the list of entries is read, which may be long.
+    size = int.from_bytes(content[-10:-6], "little")
+    if size > MAX_DIRECTORY_BYTES or content[-42:-38] == LOCATOR_64:
+        raise RunError(f"The file holds more than the {len(MEMBERS)} parts of a run")
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:

@@ -175,6 +175,16 @@ def test_a_part_that_is_there_twice_is_refused(tmp_path, files):
     refuse(buffer.getvalue(), tmp_path, "twice")
 
 
+def test_ten_thousand_parts_are_refused_before_they_are_listed(tmp_path, files, monkeypatch):
+    content = pack({**files, **{f"{number}.json": b"" for number in range(10_000)}})
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile, "ZipFile", lambda *args: pytest.fail("listed"))
+        refuse(content, tmp_path, "holds more than the 5 parts of a run")
+        locator = b"PK\x06\x07" + b"\x00" * 16
+        small = pack(files)
+        refuse(small[:-22] + locator + small[-22:], tmp_path, "holds more than")
+
+
 # What is in it
 
 

@@ -221,7 +221,7 @@ import sys, time
 from pathlib import Path
 from core.training import jobs
 from core.training.request import make_request
-for key, epochs in (("gn", 500), ("ln", 4)):
+for key, epochs in (("gn", 500), ("ln", 2)):
     jobs.start(make_request("digits", [key], epochs=epochs, device="cpu"), Path(sys.argv[1]))
 print("started", flush=True)
 time.sleep(600)
@@ -257,7 +257,7 @@ def test_jobs_outlive_their_starter_and_the_queue_outlives_a_kill(home):
 
 def _outlive(root: Path) -> None:
     assert find_job(root, 2).position in (1, 2)
-    first = wait_for(root, 1, lambda job: job.epoch >= 1 and job.seconds_left)
+    first = wait_for(root, 1, lambda job: bool(job.seconds_left))
     assert first.state == "running" and find_job(root, 2).position == 1
     assert first.seconds_left > 1 and first.total_steps == 500 * 23
     with pytest.raises(jobs.UsageError, match="is being trained right now"):

@@ -35,7 +35,7 @@ from tests.training_helpers import (
 )
 
 MANY = os.environ.get("CI") == "true"
-NUM_KILLS = 200 if MANY else 12
+NUM_KILLS = 200 if MANY else 8
 WRITES = range(1, 51) if MANY else (1, 2, 24, 49)
 EPOCHS = 24
 SPEC = ("bn_l1", 1, EPOCHS)
