@@ -116,7 +116,9 @@ def read_archive(content: bytes) -> dict[str, bytes]:
 
 
 def _check_kind(content: bytes) -> None:
-    if content[:1] == b"\x80":
+    if content[:1] == b"\x80" or (
+        content.startswith(START) and b".pkl" in content[-MAX_DIRECTORY_BYTES:]
+    ):
         raise RunError("The file is a Python pickle, which could do anything and is never opened")
     if not content.startswith(START):
         raise RunError("The file is no exported run: it does not begin like a zip archive")
@@ -130,8 +132,6 @@ def _check_kind(content: bytes) -> None:
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
     names = [entry.filename for entry in entries]
-    if any(name.endswith(".pkl") for name in names):
-        raise RunError("The file holds a Python pickle, which could do anything and is not opened")
     if odd := sorted(set(names) - set(MEMBERS)):
         raise RunError(f"The file holds {odd[0][:60]!r}, which is no part of a run")
     if missing := [name for name in MEMBERS if name not in names]:

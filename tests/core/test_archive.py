@@ -112,10 +112,11 @@ def test_only_a_finished_run_is_exported(tmp_path, state):
         (b"hello", "does not begin like a zip"),
         (pickle.dumps({"a": 1}), "pickle"),
         (b"PK\x03\x04" + b"\x00" * 100, "truncated"),
-        (b"PK\x03\x04" + b"PK\x05\x06" + b"\xff" * 18, "damaged zip"),
+        (b"PK\x03\x04PK\x05\x06" + b"\xff" * 18, "holds more than"),
+        (b"PK\x03\x04PK\x05\x06" + b"\x00" * 8 + b"\x64" + b"\x00" * 9, "damaged zip"),
         (b"PK\x03\x04" + b"\x00" * MAX_ARCHIVE_BYTES, "more than"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_is_no_archive_is_refused(tmp_path, content, words):
     refuse(content, tmp_path, words)
@@ -177,12 +178,10 @@ def test_a_part_that_is_there_twice_is_refused(tmp_path, files):
 
 def test_ten_thousand_parts_are_refused_before_they_are_listed(tmp_path, files, monkeypatch):
     content = pack({**files, **{f"{number}.json": b"" for number in range(10_000)}})
-    with monkeypatch.context() as patch:
-        patch.setattr(zipfile, "ZipFile", lambda *args: pytest.fail("listed"))
-        refuse(content, tmp_path, "holds more than the 5 parts of a run")
-        locator = b"PK\x06\x07" + b"\x00" * 16
-        small = pack(files)
-        refuse(small[:-22] + locator + small[-22:], tmp_path, "holds more than")
+    small, locator = pack(files), b"PK\x06\x07" + b"\x00" * 16
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *args: pytest.fail("listed"))
+    refuse(content, tmp_path, f"holds more than the {len(MEMBERS)} parts of a run")
+    refuse(small[:-22] + locator + small[-22:], tmp_path, "holds more than")
 
 
 # What is in it

@@ -221,7 +221,7 @@ import sys, time
 from pathlib import Path
 from core.training import jobs
 from core.training.request import make_request
-for key, epochs in (("gn", 500), ("ln", 2)):
+for key, epochs in (("gn", 500), ("ln", 4)):
     jobs.start(make_request("digits", [key], epochs=epochs, device="cpu"), Path(sys.argv[1]))
 print("started", flush=True)
 time.sleep(600)
