@@ -8,7 +8,7 @@ import warnings
 
 import typer
 
-from core.cli import doctor, explain, predict, reports, robustness, training
+from core.cli import doctor, explain, jobs, manage, predict, reports, robustness, training
 
 app = typer.Typer(
     help="Train and compare six small image classifiers that differ in normalization.",
@@ -21,7 +21,13 @@ for command in (
     reports.variants,
     training.train,
     training.resume,
+    jobs.stop,
+    jobs.jobs,
+    jobs.queue,
     reports.runs,
+    manage.label,
+    manage.delete,
+    manage.export,
     reports.evaluate,
     robustness.robustness,
     reports.summary,
@@ -30,6 +36,7 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
+app.command("import")(manage.import_)
 
 
 def main() -> int:

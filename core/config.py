@@ -21,6 +21,9 @@ CONV_CHANNELS = (8, 8, 12, 12, 12, 12, 16)
 
 NUM_CLASSES = 10
 IMAGE_SIZE = 28
+DEVICE_TYPES = ("cuda", "mps", "xpu", "cpu")
+"""What can train, in order of preference."""
+
 MAX_EPOCHS = 1_000
 MAX_SEED = 2**31 - 1
 MAX_SEEDS = 1_000

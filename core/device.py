@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from core.config import DEVICE_TYPES
 from core.errors import UsageError
-
-DEVICE_TYPES = ("cuda", "mps", "xpu", "cpu")
-"""In order of preference."""
 
 ENVIRONMENT_VARIABLE = "NORMLAB_DEVICE"
 

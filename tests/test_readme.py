@@ -97,5 +97,6 @@ def test_the_file_tree_names_what_is_there():
 def test_every_command_of_the_table_exists():
     from core.__main__ import app
 
-    known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands = [command for command in app.registered_commands if command.callback]
+    known = {command.name or command.callback.__name__ for command in commands}
     assert set(re.findall(r"^\| `python -m core (\w+)", README, re.MULTILINE)) == known

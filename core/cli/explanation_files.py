@@ -11,8 +11,8 @@ import numpy as np
 from core.analysis.map_images import enlarge, to_enlarged_rgb, to_png
 from core.cli.explanation import Explanation, Question
 from core.errors import UsageError
+from core.training.checks import check_writable
 from core.training.storage import cannot_write, to_json, write_atomic
-from core.training.writer import check_writable
 
 OPTION = "--out"
 DOCUMENT = "explanation.json"

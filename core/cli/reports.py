@@ -32,6 +32,8 @@ from core.errors import RunError, UsageError
 from core.model.network import Network
 from core.model.summary import Summary, summarize, summary_to_dict
 from core.training.checkpoint import load_network
+from core.training.job import living_jobs
+from core.training.manage import queued_runs
 from core.training.runs import SHIPPED_DIR, Run, find_run, list_runs
 
 DEFAULT_DATASET = "mnist"
@@ -63,12 +65,19 @@ def runs(
     as_json: JsonOption = False,
 ) -> None:
     """List runs and their state."""
-    found = list_runs(SHIPPED_DIR if shipped else runs_dir)
+    found = list_runs(SHIPPED_DIR) if shipped else with_queue(runs_dir)
     if as_json:
         print_json({"runs": [run.to_dict() for run in found]})
         return
     columns = ("run", "state", "epoch", "test accuracy %", "reason")
     print_table(columns, [_format_run(run) for run in found])
+
+
+def with_queue(runs_dir: Path) -> list[Run]:
+    """The runs in the folder, and those that a waiting job is going to make or to go on with."""
+    waiting = {run.name: run for job in living_jobs(runs_dir) for run in queued_runs(job, runs_dir)}
+    found = [waiting.pop(run.name, run) for run in list_runs(runs_dir)]
+    return [*found, *waiting.values()]
 
 
 def _format_run(run: Run) -> tuple:

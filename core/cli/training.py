@@ -1,29 +1,16 @@
-"""`train` and `resume`: training with progress on standard error."""
+"""`train` and `resume`: a job in this process, or with `--detach` in one of its own."""
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
-import signal
-import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import DownloadColumn, Progress, TextColumn
 
 from core.cli.output import (
     RUNS_DIR,
@@ -36,76 +23,184 @@ from core.cli.output import (
     print_json,
     print_table,
 )
-from core.config import VARIANTS, Recipe, Variant, check_epochs, get_variant, parse_seeds
+from core.cli.progress import BAR, say, watch
+from core.cli.request import (
+    BatchSizeOption,
+    GammaOption,
+    GroupOption,
+    L1Option,
+    LearningRateOption,
+    MomentumOption,
+    NameOption,
+    NormOption,
+    NoteOption,
+    RotationOption,
+    StepSizeOption,
+    WeightDecayOption,
+    request_from_options,
+)
 from core.data.datasets import check_dataset
 from core.data.datasets import data_dir as find_data_dir
 from core.data.download import download_dataset
 from core.device import select_device
-from core.errors import UsageError
+from core.errors import RunError
 from core.published import SUMMARY
+from core.training.checks import RESUMABLE_STATES, check_resumable
+from core.training.job import Job, find_job, living_jobs
+from core.training.job_process import JobProcess
+from core.training.jobs import register, register_resume, start, start_resume
+from core.training.label import write_label
 from core.training.runs import Run, find_run, list_runs, read_run
-from core.training.trainer import (
-    RESUMABLE_STATES,
-    Trainer,
-    check_resumable,
-    check_startable,
-    resume_runs,
-    start_runs,
-)
-from core.training.trainer import Progress as EpochProgress
+from core.training.trainer import Trainer, resume_runs, start_runs
 
-REFRESH_SECONDS = 0.5
-BAR = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+Result = TypeVar("Result")
+DetachOption = Annotated[bool, typer.Option("--detach", help="Train in the background.")]
+NowOption = Annotated[bool, typer.Option("--now", help="Do not wait for jobs that came before.")]
+JobOption = Annotated[int | None, typer.Option("--job", hidden=True)]
 
 
 @one_line_errors
 def train(
     variants: Annotated[list[str] | None, typer.Argument(help="Names; see `variants`.")] = None,
     all_variants: Annotated[bool, typer.Option("--all", help="All six variants.")] = False,
+    norm: NormOption = None,
+    channels_per_group: GroupOption = None,
+    l1: L1Option = None,
+    weight_decay: WeightDecayOption = None,
     seeds: Annotated[str, typer.Option(help="3, 1,2,5 or 1-10.")] = "1",
     epochs: Annotated[int | None, typer.Option(help="Default: the recipe's 20 or 25.")] = None,
+    batch_size: BatchSizeOption = None,
+    learning_rate: LearningRateOption = None,
+    momentum: MomentumOption = None,
+    step_size: StepSizeOption = None,
+    gamma: GammaOption = None,
+    rotation: RotationOption = None,
     dataset: DatasetOption = "mnist",
     device: DeviceOption = None,
+    name: NameOption = "",
+    note: NoteOption = "",
+    detach: DetachOption = False,
+    now: NowOption = False,
     runs_dir: RunsDirOption = RUNS_DIR,
     data_dir: DataDirOption = None,
+    job: JobOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train one, several or all variants, side by side."""
-    chosen = _choose_variants(variants or [], all_variants, epochs)
-    specs = list(itertools.product(chosen, parse_seeds(seeds)))
-    choice = select_device(device)
     root = find_data_dir(data_dir)
-    with ExitStack() as stack:
-        check_startable(specs, dataset, runs_dir)
-        _fetch_if_missing(dataset, root)
-        trainer = start_runs(stack, specs, dataset, runs_dir, root, choice, Recipe())
-        _say(f"{len(specs)} runs on {choice.type} ({choice.name}: {choice.reason})")
-        _watch(trainer)
-    _report([read_run(writer.path, runs_dir) for writer in trainer.writers], as_json)
+    if job is None:
+        request = request_from_options(dict(locals()))
+        # A device that is not there is refused at once, not when the turn has come.
+        select_device(device)
+        if detach:
+            _report_job(start(request, runs_dir, root, now=now), as_json)
+            return
+        job = register(request, runs_dir).id
+    _report(_do(runs_dir, job, now, lambda process: _train(process, root)), as_json)
 
 
 @one_line_errors
 def resume(
     names: Annotated[list[str] | None, typer.Argument(help="Such as mnist/gn/seed-1.")] = None,
     device: DeviceOption = None,
+    detach: DetachOption = False,
+    now: NowOption = False,
     runs_dir: RunsDirOption = RUNS_DIR,
     data_dir: DataDirOption = None,
+    job: JobOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with unfinished runs; without a name, with all in the folder."""
-    choice = select_device(device)
+    root = find_data_dir(data_dir)
+    if job is None:
+        select_device(device)
+        runs = _unfinished(names or [], runs_dir)
+        if not runs:
+            say(f"Nothing in {runs_dir} is unfinished.")
+            _report([], as_json)
+            return
+        if detach:
+            _report_job(start_resume(runs, runs_dir, root, device=device, now=now), as_json)
+            return
+        job = register_resume(runs, runs_dir, device).id
+    _report(_do(runs_dir, job, now, lambda process: _resume(process, root)), as_json)
+
+
+def _unfinished(names: list[str], runs_dir: Path) -> list[Run]:
+    """The runs called so, else all that are unfinished and wait in no queue."""
     if names:
         runs = [find_run(name, runs_dir) for name in dict.fromkeys(names)]
-    else:
-        runs = [run for run in list_runs(runs_dir) if run.state in RESUMABLE_STATES]
-    if not runs:
-        _say(f"Nothing in {runs_dir} is unfinished.")
-    for run in runs:
-        check_resumable(run)
+        for run in runs:
+            check_resumable(run)
+        return runs
+    in_hand = {name for job in living_jobs(runs_dir) for name in job.runs}
+    found = list_runs(runs_dir)
+    return [run for run in found if run.state in RESUMABLE_STATES and run.name not in in_hand]
+
+
+def _do(
+    runs_dir: Path, number: int, now: bool, work: Callable[[JobProcess], list[Run]]
+) -> list[Run]:
+    """Waits for the job's turn and does its work; says how it ended."""
+    find_job(runs_dir, number)
+
+    def waits() -> None:
+        position = find_job(runs_dir, number).position
+        say(f"Job {number} waits for its turn, at place {position} of the queue. --now does not.")
+
+    try:
+        with JobProcess(runs_dir, number) as process:
+            process.wait_for_turn(waits, now=now)
+            runs = work(process)
+            process.ended(*_outcome(runs))
+            return runs
+    except KeyboardInterrupt:
+        raise RunError(f"Job {number} was stopped before it trained anything.") from None
+
+
+def _train(process: JobProcess, root: Path) -> list[Run]:
+    request = find_job(process.runs_dir, process.number).request
+    assert request is not None
+    with process.interruptible():
+        choice = select_device(request.device)
+        _fetch_if_missing(request.dataset, root)
+    with ExitStack() as stack:
+        trainer = start_runs(
+            stack, request.specs, request.dataset, process.runs_dir, root, choice, request.recipe
+        )
+        if request.name or request.note:
+            for writer in trainer.writers:
+                write_label(writer.path, request.name, request.note)
+        say(f"{len(request.specs)} runs on {choice.type} ({choice.name}: {choice.reason})")
+        _watch(trainer, process)
+    return [read_run(process.runs_dir / name, process.runs_dir) for name in request.runs]
+
+
+def _resume(process: JobProcess, root: Path) -> list[Run]:
+    job = find_job(process.runs_dir, process.number)
+    choice = select_device(job.device)
+    runs = [find_run(name, process.runs_dir) for name in job.runs]
     for group in _same_setting(runs):
+        if process.stop_asked:
+            break
         with ExitStack() as stack:
-            _watch(resume_runs(stack, group, runs_dir, find_data_dir(data_dir), choice))
-    _report([read_run(run.path, runs_dir) for run in runs], as_json)
+            _watch(resume_runs(stack, group, process.runs_dir, root, choice), process)
+    return [read_run(run.path, process.runs_dir) for run in runs]
+
+
+def _watch(trainer: Trainer, process: JobProcess) -> None:
+    process.watch(trainer)
+    watch(trainer)
+
+
+def _outcome(runs: list[Run]) -> tuple[str, str | None]:
+    """How a job with these runs ended: as the one that went worst."""
+    for state in ("damaged", "failed", "interrupted", "stopped"):
+        found = [run for run in runs if run.state == state]
+        if found:
+            reason = f"{found[0].name}: {found[0].reason or state}"
+            return ("stopped" if state in ("interrupted", "stopped") else "failed"), reason
+    return "done", None
 
 
 def _fetch_if_missing(dataset: str, root: Path) -> None:
@@ -120,16 +215,6 @@ def _fetch_if_missing(dataset: str, root: Path) -> None:
         )
 
 
-def _choose_variants(names: list[str], everything: bool, epochs: int | None) -> list[Variant]:
-    if everything == bool(names):
-        raise UsageError(f"Name variants ({', '.join(VARIANTS)}) or give --all, one of the two.")
-    chosen = [get_variant(name) for name in (VARIANTS if everything else dict.fromkeys(names))]
-    if epochs is None:
-        return chosen
-    check_epochs(epochs)
-    return [replace(variant, epochs=epochs) for variant in chosen]
-
-
 def _same_setting(runs: list[Run]) -> list[list[Run]]:
     """Runs that can be trained together: of one data set and recipe."""
     groups: dict[str, list[Run]] = {}
@@ -139,52 +224,11 @@ def _same_setting(runs: list[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def _watch(trainer: Trainer) -> None:
-    """Runs the trainer with a progress bar, or a line an epoch where nobody watches a terminal."""
-    console = Console(stderr=True)
-    with (
-        _stop_on_signals(trainer),
-        Progress(TextColumn("{task.description}"), *BAR, console=console) as bar,
-    ):
-        task = bar.add_task("training", total=trainer.total_steps, completed=trainer.steps_done)
-        done = threading.Event()
-
-        def refresh() -> None:
-            while not done.wait(REFRESH_SECONDS):
-                bar.update(task, completed=trainer.steps_done)
-
-        threading.Thread(target=refresh, daemon=True).start()
-        try:
-            for progress in trainer.run():
-                bar.update(task, completed=trainer.steps_done)
-                left = bar.tasks[0].time_remaining
-                bar.console.print(_epoch_line(progress, left), highlight=False, soft_wrap=True)
-        finally:
-            done.set()
-    if trainer.engine.fallback_reason:
-        _say(trainer.engine.fallback_reason)
-
-
-def _epoch_line(progress: EpochProgress, left: float | None) -> str:
-    m = progress.metrics
-    line = (
-        f"{progress.name:<26} epoch {m['epoch']:>3}/{progress.variant.epochs}  "
-        f"train {m['train_cross_entropy']:.4f}  test {m['test_loss']:.4f}  "
-        f"{m['test_accuracy_percent']:.2f} %  {m['seconds']:.1f} s"
-    )
-    return line if left is None else f"{line}  {int(left) // 60}:{int(left) % 60:02d} left"
-
-
-@contextlib.contextmanager
-def _stop_on_signals(trainer: Trainer) -> Iterator[None]:
-    """SIGINT and SIGTERM end training after the step under way, with everything saved."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: trainer.stop()) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+def _report_job(job: Job, as_json: bool) -> None:
+    if as_json:
+        print_json({"job": job.to_dict(), "runs": []})
+    else:
+        print(f"Job {job.id} is {job.state}: {job.summary} See `python -m core jobs`.")
 
 
 def _report(runs: list[Run], as_json: bool) -> None:
@@ -209,7 +253,3 @@ def _report_row(run: Run) -> tuple:
         str(final["errors"]) if final else "",
         f"{final['train_seconds']:.0f}" if final else "",
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import safetensors
 import safetensors.numpy
-from filelock import FileLock, Timeout
 
 from core.config import NUM_CLASSES, VARIANTS, Recipe, Variant, variant_from_dict
 from core.errors import NormLabError, RunError
-from core.training.storage import parse_json, read_bytes, read_json, sha256
+from core.training.label import read_label
+from core.training.storage import is_locked, parse_json, read_bytes, read_json, sha256
 
 SHIPPED_DIR = Path(
     os.environ.get("NORMLAB_CHECKPOINTS") or Path(__file__).resolve().parents[2] / "checkpoints"
@@ -66,6 +66,7 @@ class Run:
     stopped, interrupted, failed or damaged. `variant` is None and `info` empty
     where the folder is too damaged to say. `final` holds the last epoch's figures of a run that is
     done: `FINAL_FIELDS`.
+    `title` and `note` are what a person called it.
     `digest` changes whenever the committed files do, and is what caches are keyed by.
     """
 
@@ -80,6 +81,8 @@ class Run:
     info: dict = field(default_factory=dict)
     final: dict = field(default_factory=dict)
     digest: str = ""
+    title: str = ""
+    note: str = ""
 
     @property
     def epochs(self) -> int:
@@ -97,6 +100,8 @@ class Run:
             "epoch": self.epoch,
             "epochs": self.epochs,
             "reason": self.reason,
+            **({"title": self.title} if self.title else {}),
+            **({"note": self.note} if self.note else {}),
         }
 
 
@@ -151,7 +156,8 @@ def read_run(path: Path, root: Path) -> Run:
         # A link to itself is an OSError or a RuntimeError, depending on the version of Python.
         why = getattr(error, "strerror", None) or "it is a link to itself"
         return Run(**base, state="damaged", reason=f"cannot be read: {why}")
-    return Run(**base, variant=variant, info=info, **details)
+    title, note = read_label(path)
+    return Run(**base, variant=variant, info=info, title=title, note=note, **details)
 
 
 def _read_variant(info: dict, path: Path) -> Variant:
@@ -179,25 +185,12 @@ def _read_progress(path: Path, variant: Variant) -> dict:
         }
     epoch = len(read_metrics(path))
     status = read_json(path / "status.json") if (path / "status.json").exists() else {}
-    if is_locked(path):
+    if is_locked(path / "lock"):
         return {"state": "running", "epoch": epoch}
     state = status.get("state", "interrupted")
     if state not in ("queued", "stopped", "failed"):
         state = "interrupted"
     return {"state": state, "epoch": epoch, "reason": status.get("reason")}
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a living process is training this run: it holds the lock, whatever files exist."""
-    if not (path / "lock").is_file():
-        return False
-    try:
-        with FileLock(path / "lock", timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
 
 
 def read_manifest(path: Path) -> dict:

@@ -8,18 +8,23 @@ import os
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from core.errors import RunError
 
 MAX_JSON_BYTES = 1 << 20
 RUNS_OPTION = "--runs-dir"
 
 
-def write_atomic(path: Path, content: bytes, option: str = RUNS_OPTION) -> None:
+def write_atomic(
+    path: Path, content: bytes, option: str = RUNS_OPTION, *, durable: bool = True
+) -> None:
     """Writes `content` durably: a temporary file beside `path`, fsync, replace, fsync the folder.
 
     After a crash at any moment `path` holds either the old bytes or the new ones. Raises `RunError`
     (no space, read-only folder), which names the `option` that chooses the folder, and then leaves
-    the old file as it was.
+    the old file as it was. What is out of date a second later need not be `durable`: without the
+    two fsyncs it may be lost when the machine goes down, and only then.
     """
     temporary = None
     try:
@@ -27,10 +32,12 @@ def write_atomic(path: Path, content: bytes, option: str = RUNS_OPTION) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
@@ -65,6 +72,37 @@ def cannot_write(path: Path, error: OSError, option: str = RUNS_OPTION) -> RunEr
         f"Cannot write {path}: {error.strerror or error}. "
         f"Free space or choose a folder you may write to with {option}."
     )
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock file `path`, whatever its content.
+
+    Asked with a shared lock, which needs no right to write and is not in the way of others who ask.
+    """
+    if not path.is_file():
+        return False
+    if os.name == "nt":
+        return _is_locked_there(path)
+    import fcntl  # Windows has none
+
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def _is_locked_there(path: Path) -> bool:
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:

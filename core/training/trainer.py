@@ -15,16 +15,15 @@ import torch
 from core.config import Recipe, Variant, variant_to_dict
 from core.data.datasets import DatasetInfo, Split, get_dataset, load_split
 from core.device import DeviceChoice, is_out_of_memory
-from core.errors import NormLabError, RunError, UsageError
+from core.errors import NormLabError, RunError
 from core.model.inference import predict_logits
 from core.model.stack import num_parameters
+from core.training.checks import check_resumable, check_startable
 from core.training.engine import Engine
-from core.training.runs import Run, run_path
+from core.training.runs import Run
 from core.training.shard import TrainingData
 from core.training.state import ReplicaState, new_state
-from core.training.writer import RunWriter, check_writable, describe_existing
-
-RESUMABLE_STATES = ("stopped", "interrupted", "failed")
+from core.training.writer import RunWriter
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,13 @@ class Trainer:
         """How many of `total_steps` are behind us."""
         return self.engine.steps_done(self.num_batches)
 
+    @property
+    def epochs_done(self) -> tuple[int, int]:
+        """Whole epochs that every run has behind it, at most its own; epochs of the longest."""
+        longest = max(state.variant.epochs for state in self.engine.states)
+        still_open = [state.epoch for state in self.engine.states if not state.is_done]
+        return min(still_open, default=longest), longest
+
     def run(self) -> Iterator[Progress]:
         """Trains to the end or until `stop`; yields an epoch at a time.
 
@@ -182,16 +188,6 @@ def start_runs(
     return Trainer(writers, states, data, recipe, choice)
 
 
-def check_startable(specs: Sequence[tuple[Variant, int]], dataset: str, runs_dir: Path) -> None:
-    """`UsageError` for an unknown data set, a read-only folder, or a run that exists."""
-    get_dataset(dataset)
-    check_writable(runs_dir)
-    for variant, seed in specs:
-        path = run_path(runs_dir, dataset, variant.key, seed)
-        if (path / "run.json").exists():
-            raise UsageError(describe_existing(path, runs_dir))
-
-
 def resume_runs(
     stack: ExitStack, runs: Sequence[Run], runs_dir: Path, data_dir: Path, choice: DeviceChoice
 ) -> Trainer:
@@ -212,14 +208,6 @@ def resume_runs(
         for writer, run, variant in zip(writers, runs, variants, strict=True)
     ]
     return Trainer(writers, states, data, Recipe(**first["recipe"]), choice)
-
-
-def check_resumable(run: Run) -> Variant:
-    """The run's variant; `UsageError` unless it was interrupted, stopped or failed."""
-    if run.state not in RESUMABLE_STATES or run.variant is None:
-        why = f" ({run.reason})" if run.reason else ""
-        raise UsageError(f"{run.name} is {run.state}{why}: only an unfinished run can be resumed.")
-    return run.variant
 
 
 def describe_run(

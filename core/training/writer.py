@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Self
 
@@ -18,13 +17,13 @@ from core.config import Variant
 from core.errors import RunError, UsageError
 from core.model.network import Network
 from core.training.checkpoint import FILE_NAME, encode_network, probe_logits
+from core.training.checks import describe_existing
 from core.training.insights import cut_back, encode, is_kept
 from core.training.measure import measure
 from core.training.resume import read_resume_point, remove_resume_points, write_resume_point
-from core.training.runs import FORMAT, INSIGHTS_FILE, files_of, read_run, run_path
+from core.training.runs import FORMAT, INSIGHTS_FILE, files_of, run_path
 from core.training.state import ReplicaState
 from core.training.storage import (
-    RUNS_OPTION,
     append_line,
     cannot_write,
     sha256,
@@ -161,38 +160,3 @@ def encode_predictions(logits: np.ndarray, predicted: np.ndarray, targets: np.nd
             "failed_target": targets[failed].astype(np.uint8),
         }
     )
-
-
-def describe_existing(path: Path, root: Path) -> str:
-    """Why a run cannot be started in `path`, and what to do instead."""
-    run = read_run(path, root)
-    if run.state == "running":
-        return f"{run.name} is being trained right now: wait for it, or choose another --seeds."
-    if run.state == "done":
-        return (
-            f"{run.name} is already trained ({run.epochs} epochs). Choose another --seeds or "
-            "--runs-dir, or delete the folder."
-        )
-    if run.state == "damaged":
-        return f"{run.name} exists and is damaged ({run.reason}): delete the folder to train it."
-    return (
-        f"{run.name} exists and is {run.state} after epoch {run.epoch}. Go on with "
-        f"`python -m core resume {run.name} --runs-dir {root}`, or delete the folder."
-    )
-
-
-def check_writable(root: Path, option: str = RUNS_OPTION) -> None:
-    """`UsageError` unless folders can be made in `root`, or in its nearest existing parent.
-
-    The message names the `option` that chooses the folder.
-    """
-    folder = root
-    try:
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-    except OSError as error:
-        raise UsageError(str(cannot_write(root, error, option))) from error
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: choose another with {option}.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"{folder} cannot be written: choose another folder with {option}.")

@@ -12,8 +12,8 @@ from core.__main__ import app
 from core.cli import training
 from core.config import VARIANTS
 from core.data.datasets import DATASETS
+from core.training import checks
 from core.training import trainer as trainer_module
-from core.training import writer as writer_module
 from tests.training_helpers import tiny_data, train_tiny
 
 DIGITS = ("--dataset", "digits")
@@ -130,7 +130,7 @@ def test_a_runs_folder_that_cannot_be_written(home, monkeypatch):
             home, *command, folder
         )
     assert "File name too long" in refuse(home, *command, "x" * 300)
-    monkeypatch.setattr(writer_module.os, "access", lambda *args: False)
+    monkeypatch.setattr(checks.os, "access", lambda *args: False)
     assert "cannot be written: choose another" in refuse(home, *command, "new/runs")
 
 

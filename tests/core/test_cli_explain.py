@@ -359,7 +359,7 @@ def test_a_folder_that_cannot_be_written(home, monkeypatch):
     for folder in ("file", "file/below"):
         assert "not a folder: choose another with --out" in refuse(home, *arguments, folder)
     assert "File name too long" in refuse(home, *arguments, "x" * 300)
-    monkeypatch.setattr("core.training.writer.os.access", lambda *args: False)
+    monkeypatch.setattr("core.training.checks.os.access", lambda *args: False)
     assert "cannot be written: choose another" in refuse(home, *arguments, "new")
 
 

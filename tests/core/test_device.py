@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from core import device
-from core.device import DEVICE_TYPES, select_device
+from core.config import DEVICE_TYPES
+from core.device import select_device
 from core.errors import UsageError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import pickle
@@ -22,7 +23,6 @@ from core.training.runs import (
     FINAL_FIELDS,
     METRIC_COLUMNS,
     find_run,
-    is_locked,
     list_runs,
     read_metrics,
     read_predictions,
@@ -167,8 +167,8 @@ def test_running_is_who_holds_the_lock_whatever_files_say(path):
     make_open(path)
     (path / "status.json").write_bytes(to_json({"state": "stopped"}))
     with FileLock(path / "lock"):
-        assert is_locked(path) and the_run(path).state == "running"
-    assert not is_locked(path) and the_run(path).state == "stopped"
+        assert the_run(path).state == "running"
+    assert the_run(path).state == "stopped"
 
 
 def test_a_lock_file_that_cannot_be_locked_is_no_trainer(path, monkeypatch):
@@ -181,7 +181,7 @@ def test_a_lock_file_that_cannot_be_locked_is_no_trainer(path, monkeypatch):
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(runs_module, "FileLock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     assert the_run(path).state == "interrupted"
 
 

@@ -12,6 +12,7 @@ import torch
 from core.config import VARIANTS
 from core.errors import RunError, UsageError
 from core.model.network import build_network
+from core.training import checks
 from core.training import writer as writer_module
 from core.training.resume import write_resume_point
 from core.training.runs import (
@@ -23,7 +24,7 @@ from core.training.runs import (
 )
 from core.training.state import new_state
 from core.training.storage import sha256
-from core.training.writer import RunWriter, check_writable, encode_predictions
+from core.training.writer import RunWriter, encode_predictions
 from tests.fixtures_runs import default_records, run_info, write_run
 
 GN = VARIANTS["gn"]
@@ -192,15 +193,15 @@ def test_a_folder_that_cannot_be_written_is_refused_by_name(tmp_path, monkeypatc
     file.touch()
     for root in (file, file / "below", file / "far" / "below"):
         with pytest.raises(UsageError, match=f"{file} is not a folder.*--runs-dir"):
-            check_writable(root)
+            checks.check_writable(root)
     with pytest.raises(UsageError, match="File name too long"):
-        check_writable(tmp_path / ("x" * 300))
-    check_writable(tmp_path)
-    check_writable(tmp_path / "not" / "yet" / "there")
-    monkeypatch.setattr(writer_module.os, "access", lambda *args: False)
+        checks.check_writable(tmp_path / ("x" * 300))
+    checks.check_writable(tmp_path)
+    checks.check_writable(tmp_path / "not" / "yet" / "there")
+    monkeypatch.setattr(checks.os, "access", lambda *args: False)
     for root in (tmp_path, tmp_path / "not" / "there"):
         with pytest.raises(UsageError, match=f"{tmp_path} cannot be written"):
-            check_writable(root)
+            checks.check_writable(root)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -227,7 +228,7 @@ def test_what_is_said_of_a_run_that_exists(tmp_path, state, words):
         (path / "status.json").write_text('{"state": "stopped"}')
     if state == "damaged":
         (path / "metrics.jsonl").write_bytes(b"")
-    said = writer_module.describe_existing(path, tmp_path)
+    said = checks.describe_existing(path, tmp_path)
     assert all(word in said for word in ("mnist/gn/seed-1", *words)), said
     assert ("resume" in said) == (state in ("stopped", "interrupted"))
 

@@ -1,0 +1,100 @@
+"""`label`, `delete`, `export`, `import`: runs that were made here, as things to keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.output import (
+    RUNS_DIR,
+    JsonOption,
+    RunsDirOption,
+    one_line_errors,
+    print_json,
+)
+from core.errors import RunError, UsageError
+from core.training.archive import MAX_ARCHIVE_BYTES, export_run, import_run
+from core.training.checks import check_writable
+from core.training.manage import delete_run, label_run, own_run
+from core.training.runs import Run, find_run, read_run
+from core.training.storage import read_bytes, write_atomic
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Such as mnist/gn/seed-1.")]
+TO_OPTION = "--to"
+
+
+@one_line_errors
+def label(
+    run: RunArgument,
+    name: Annotated[str | None, typer.Option(help='Its name; "" for none.')] = None,
+    note: Annotated[str | None, typer.Option(help='A note on it; "" for none.')] = None,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a run a name and a note; its folder stays where it is."""
+    if name is None and note is None:
+        raise UsageError("Give --name, --note or both.")
+    found = own_run(run, runs_dir)
+    title = found.title if name is None else name
+    label_run(found, runs_dir, title, found.note if note is None else note)
+    _report([read_run(found.path, runs_dir)], as_json, "named")
+
+
+@one_line_errors
+def delete(
+    names: Annotated[list[str], typer.Argument(metavar="RUN…", help="Such as mnist/gn/seed-1.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove runs for good."""
+    runs = [own_run(name, runs_dir) for name in dict.fromkeys(names)]
+    listed = ", ".join(run.name for run in runs)
+    if not yes and not typer.confirm(f"Delete {listed} for good?", err=True):
+        raise RunError("Nothing was deleted.")
+    for run in runs:
+        delete_run(run, runs_dir)
+    _report(runs, as_json, "deleted")
+
+
+@one_line_errors
+def export(
+    run: RunArgument,
+    to: Annotated[Path | None, typer.Option(TO_OPTION, help="File or folder to write.")] = None,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a finished run to one file, which `import` reads."""
+    found = find_run(run, runs_dir)
+    content = export_run(found)
+    file_name = found.name.replace("/", "-") + ".zip"
+    target = Path(file_name) if to is None else to / file_name if to.is_dir() else to
+    check_writable(target.parent, TO_OPTION)
+    if target.exists():
+        raise UsageError(f"{target} exists: choose another file with {TO_OPTION}.")
+    write_atomic(target, content, TO_OPTION)
+    _report([found], as_json, f"written to {target}:", file=str(target))
+
+
+@one_line_errors
+def import_(
+    file: Annotated[Path, typer.Argument(help="A file that `export` wrote.")],
+    runs_dir: RunsDirOption = RUNS_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Add an exported run; everything in it is checked first."""
+    try:
+        run = import_run(read_bytes(file, MAX_ARCHIVE_BYTES), runs_dir)
+    except RunError as error:
+        raise RunError(f"{file} was not imported: {error}.") from error
+    _report([run], as_json, "imported")
+
+
+def _report(runs: list[Run], as_json: bool, done: str, **more: str) -> None:
+    if as_json:
+        print_json({**more, "runs": [run.to_dict() for run in runs]})
+        return
+    for run in runs:
+        print(f"{done} {run.name}")

@@ -1,0 +1,54 @@
+"""What a training shows while it runs: a bar on a terminal, else a line an epoch."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from core.training.trainer import Progress as EpochProgress
+from core.training.trainer import Trainer
+
+REFRESH_SECONDS = 0.5
+BAR = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+
+
+def say(text: str) -> None:
+    """A line on standard error, where it is in nobody's way."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def watch(trainer: Trainer) -> None:
+    """Runs the trainer and shows how it goes."""
+    console = Console(stderr=True)
+    with Progress(TextColumn("{task.description}"), *BAR, console=console) as bar:
+        task = bar.add_task("training", total=trainer.total_steps, completed=trainer.steps_done)
+        done = threading.Event()
+
+        def refresh() -> None:
+            while not done.wait(REFRESH_SECONDS):
+                bar.update(task, completed=trainer.steps_done)
+
+        threading.Thread(target=refresh, daemon=True).start()
+        try:
+            for progress in trainer.run():
+                bar.update(task, completed=trainer.steps_done)
+                left = bar.tasks[0].time_remaining
+                bar.console.print(_epoch_line(progress, left), highlight=False, soft_wrap=True)
+        finally:
+            done.set()
+    if trainer.engine.fallback_reason:
+        say(trainer.engine.fallback_reason)
+
+
+def _epoch_line(progress: EpochProgress, left: float | None) -> str:
+    m = progress.metrics
+    line = (
+        f"{progress.name:<26} epoch {m['epoch']:>3}/{progress.variant.epochs}  "
+        f"train {m['train_cross_entropy']:.4f}  test {m['test_loss']:.4f}  "
+        f"{m['test_accuracy_percent']:.2f} %  {m['seconds']:.1f} s"
+    )
+    return line if left is None else f"{line}  {int(left) // 60}:{int(left) % 60:02d} left"

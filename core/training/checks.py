@@ -1,0 +1,68 @@
+"""What must hold before a run is started or gone on with. Needs no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.config import Variant
+from core.data.datasets import get_dataset
+from core.errors import UsageError
+from core.training.runs import Run, read_run, run_path
+from core.training.storage import RUNS_OPTION, cannot_write
+
+RESUMABLE_STATES = ("stopped", "interrupted", "failed")
+
+
+def check_startable(specs: Sequence[tuple[Variant, int]], dataset: str, runs_dir: Path) -> None:
+    """`UsageError` for an unknown data set, a read-only folder, or a run that exists."""
+    get_dataset(dataset)
+    check_writable(runs_dir)
+    for variant, seed in specs:
+        path = run_path(runs_dir, dataset, variant.key, seed)
+        if (path / "run.json").exists():
+            raise UsageError(describe_existing(path, runs_dir))
+
+
+def check_resumable(run: Run) -> Variant:
+    """The run's variant; `UsageError` unless it was interrupted, stopped or failed."""
+    if run.state not in RESUMABLE_STATES or run.variant is None:
+        why = f" ({run.reason})" if run.reason else ""
+        raise UsageError(f"{run.name} is {run.state}{why}: only an unfinished run can be resumed.")
+    return run.variant
+
+
+def describe_existing(path: Path, root: Path) -> str:
+    """Why a run cannot be started in `path`, and what to do instead."""
+    run = read_run(path, root)
+    if run.state == "running":
+        return f"{run.name} is being trained right now: wait for it, or choose another --seeds."
+    if run.state == "done":
+        return (
+            f"{run.name} is already trained ({run.epochs} epochs). Choose another --seeds or "
+            "--runs-dir, or delete the folder."
+        )
+    if run.state == "damaged":
+        return f"{run.name} exists and is damaged ({run.reason}): delete the folder to train it."
+    return (
+        f"{run.name} exists and is {run.state} after epoch {run.epoch}. Go on with "
+        f"`python -m core resume {run.name} --runs-dir {root}`, or delete the folder."
+    )
+
+
+def check_writable(root: Path, option: str = RUNS_OPTION) -> None:
+    """`UsageError` unless folders can be made in `root`, or in its nearest existing parent.
+
+    The message names the `option` that chooses the folder.
+    """
+    folder = root
+    try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+    except OSError as error:
+        raise UsageError(str(cannot_write(root, error, option))) from error
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder: choose another with {option}.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder} cannot be written: choose another folder with {option}.")

@@ -1,0 +1,251 @@
+"""Starting, stopping and ordering jobs, from any process; `core.training.job` reads them.
+
+A job that this module starts is `python -m core train …` in a session of its own: nothing that
+happens to whoever started it touches it. Waiting jobs are processes too, so the queue goes on
+without a server, and one that was killed is passed over. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.data.datasets import data_dir as find_data_dir
+from core.errors import NormLabError, RunError, UsageError
+from core.training.checks import check_resumable, check_startable, check_writable
+from core.training.job import (
+    JOBS_FOLDER,
+    Job,
+    find_job,
+    job_numbers,
+    job_path,
+    list_jobs,
+    living_jobs,
+    read_job,
+)
+from core.training.process import ProcessIdentity, identify, identity_from_dict
+from core.training.request import TrainingRequest
+from core.training.runs import Run
+from core.training.storage import cannot_write, read_json, to_json, write_atomic
+
+__all__ = [
+    "Job",
+    "find_job",
+    "list_jobs",
+    "living_jobs",
+    "move",
+    "register",
+    "register_resume",
+    "start",
+    "start_resume",
+    "stop",
+    "wait_until_ended",
+]
+
+KEPT = 200
+"""Ended jobs that are remembered; their runs stay, whatever becomes of the job."""
+
+LEFTOVER_SECONDS = 3600.0
+REGISTER_SECONDS = 10.0
+LOW_PRIORITY = 10
+POLL_SECONDS = 0.1
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+Owner = Callable[[Path], ProcessIdentity]
+
+
+def start(
+    request: TrainingRequest, runs_dir: Path, data_dir: Path | None = None, *, now: bool = False
+) -> Job:
+    """Starts a job in the background, or puts it into the queue; returns at once.
+
+    With `now` it does not wait for the job that is running. Raises `UsageError` if a run exists, is
+    trained or waits already, or the folder cannot be written; then nothing has changed.
+    """
+    return register(request, runs_dir, _launcher(data_dir, runs_dir, now))
+
+
+def start_resume(
+    runs: Sequence[Run],
+    runs_dir: Path,
+    data_dir: Path | None = None,
+    *,
+    device: str | None = None,
+    now: bool = False,
+) -> Job:
+    """Goes on with unfinished runs in the background, otherwise like `start`."""
+    return register_resume(runs, runs_dir, device, _launcher(data_dir, runs_dir, now))
+
+
+def register(request: TrainingRequest, runs_dir: Path, owner: Owner | None = None) -> Job:
+    """Makes a job that this process will do, or the one that `owner` starts for its folder."""
+    check_startable(request.specs, request.dataset, runs_dir)
+    info = {"kind": "train", "runs": list(request.runs), "request": request.to_dict()}
+    return _register(info, runs_dir, owner)
+
+
+def register_resume(
+    runs: Sequence[Run], runs_dir: Path, device: str | None = None, owner: Owner | None = None
+) -> Job:
+    """Like `register`, for runs that are unfinished; `UsageError` for any that is not."""
+    check_writable(runs_dir)
+    for run in runs:
+        check_resumable(run)
+    info = {"kind": "resume", "runs": [run.name for run in runs], "device": device}
+    return _register(info, runs_dir, owner)
+
+
+def _register(info: dict, runs_dir: Path, owner: Owner | None) -> Job:
+    with _registry(runs_dir):
+        _refuse_what_is_in_hand(info["runs"], runs_dir)
+        _forget_old(runs_dir)
+        number = max(job_numbers(runs_dir), default=0) + 1
+        path = job_path(runs_dir, number)
+        created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        try:
+            # The folder appears with all that makes it a living job, so nobody sees half of one.
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
+                made = Path(folder) / "job"
+                made.mkdir()
+                write_atomic(made / "job.json", to_json({**info, "created": created}))
+                write_owner(made, identify())
+                os.rename(made, path)
+            if owner is not None:
+                write_owner(path, owner(path))
+        except OSError as error:
+            shutil.rmtree(path, ignore_errors=True)
+            raise cannot_write(path, error) from error
+        except RunError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    return find_job(runs_dir, number)
+
+
+@contextlib.contextmanager
+def _registry(runs_dir: Path) -> Iterator[None]:
+    """Only one process at a time makes or orders jobs."""
+    folder = runs_dir / JOBS_FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire(timeout=REGISTER_SECONDS)
+    except Timeout:
+        raise RunError(f"{folder} is in use by another process. Try again.") from None
+    except OSError as error:
+        raise UsageError(str(cannot_write(folder, error))) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _refuse_what_is_in_hand(names: Sequence[str], runs_dir: Path) -> None:
+    for job in living_jobs(runs_dir):
+        if taken := sorted(set(names) & set(job.runs)):
+            does = "is training" if job.state == "running" else "waits to train"
+            raise UsageError(
+                f"Job {job.id} {does} {taken[0]} already. Wait for it, choose other --seeds, or "
+                f"stop it: `python -m core stop {job.id} --runs-dir {runs_dir}`."
+            )
+
+
+def _forget_old(runs_dir: Path) -> None:
+    """Removes all but the newest jobs, and what a kill left half made, deleted or imported."""
+    for leftover in (runs_dir / JOBS_FOLDER).glob(".*-*"):
+        if time.time() - leftover.lstat().st_mtime > LEFTOVER_SECONDS:
+            shutil.rmtree(leftover, ignore_errors=True)
+    living = {job.id for job in living_jobs(runs_dir)}
+    ended = sorted(set(job_numbers(runs_dir)) - living)
+    # The newest number stays in any case, so that none is given twice.
+    for number in ended[: -KEPT or None]:
+        shutil.rmtree(job_path(runs_dir, number), ignore_errors=True)
+
+
+def write_owner(path: Path, identity: ProcessIdentity) -> None:
+    """Says which process does the job."""
+    write_atomic(path / "process.json", to_json(identity.to_dict()), durable=False)
+
+
+def _launcher(data_dir: Path | None, runs_dir: Path, now: bool) -> Owner:
+    """Starts the process of a job in the background.
+
+    It waits for its turn without torch, which would cost it 190 MB, and then becomes the trainer.
+    """
+    data = find_data_dir(data_dir).resolve()
+
+    def launch(path: Path) -> ProcessIdentity:
+        command = [sys.executable, "-m", "core.training.waiting", path.resolve(), data]
+        with (path / "log.txt").open("ab") as log:
+            process = subprocess.Popen(
+                [*map(str, command), *(["--now"] if now else [])],
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        # So that it leaves no zombie while we live.
+        threading.Thread(target=process.wait, daemon=True).start()
+        if hasattr(os, "setpriority"):
+            with contextlib.suppress(OSError):  # it has ended already
+                os.setpriority(os.PRIO_PROCESS, process.pid, LOW_PRIORITY)
+        return identify(process.pid)
+
+    return launch
+
+
+def stop(runs_dir: Path, number: int) -> Job:
+    """Asks a job to save and end, or takes it out of the queue; returns without waiting.
+
+    The signal goes only to the very process that does the job. `UsageError` if it has ended.
+    """
+    job = find_job(runs_dir, number)
+    if not job.is_living:
+        raise UsageError(f"Job {number} is {job.state}: there is nothing to stop.")
+    # Also as a file: a process that cannot be signalled from here looks for it every second.
+    with contextlib.suppress(RunError):
+        write_atomic(job.path / "stop", b"", durable=False)
+    try:
+        identity = identity_from_dict(read_json(job.path / "process.json"))
+    except NormLabError:
+        identity = None
+    # A process that did not start this job alone, such as a test, must not end with it.
+    if identity is not None and identity != identify():
+        identity.send(signal.SIGTERM)
+    return job
+
+
+def wait_until_ended(runs_dir: Path, number: int, seconds: float) -> Job:
+    """The job once it has ended, or as it is after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while (job := read_job(runs_dir, number)).is_living and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return job
+
+
+def move(runs_dir: Path, number: int, position: int) -> list[Job]:
+    """Puts a waiting job at `position` of the queue, from 1; the waiting jobs as they are then."""
+    with _registry(runs_dir):
+        waiting = [job for job in living_jobs(runs_dir) if job.state == "queued"]
+        order = [job.id for job in waiting]
+        if number not in order:
+            state = find_job(runs_dir, number).state
+            raise UsageError(f"Job {number} is {state}: only a waiting job has a place to change.")
+        if not 1 <= position <= len(order):
+            raise UsageError(f"position is {position}: {len(order)} jobs wait, so 1 to that.")
+        order.remove(number)
+        order.insert(position - 1, number)
+        write_atomic(runs_dir / JOBS_FOLDER / "order.json", to_json({"order": order}))
+    return [job for job in living_jobs(runs_dir) if job.state == "queued"]
