@@ -29,8 +29,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what MNIST and Chromium decide on: what needs one of them, and all pages."""
     for item in items:
-        if "unavailable" in getattr(item, "fixturenames", ()) or item.path.parent.name == "pages":
+        if _asks_for_more(item) or item.path.parent.name == "pages":
             item.add_marker(pytest.mark.external)
+
+
+def _asks_for_more(item: pytest.Item) -> bool:
+    """Whether it may be skipped: by a fixture it names, or because "mnist" is its parameter."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    of_mnist = any(isinstance(value, str) and value == "mnist" for value in parameters)
+    return of_mnist or "unavailable" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(wrapper=True)
