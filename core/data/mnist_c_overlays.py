@@ -20,7 +20,7 @@ FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
 """Amount of light, and the factor by which the noise shrinks per halving of its mesh."""
 FOG_SIZE = 256
 FOG_WIBBLE = 100.0
-FOG_BATCH = 50
+FOG_BATCH = 25
 """Images at once; the maps of more fall out of a core's cache."""
 SPATTER = (
     *((0.65, 0.3, 4, 0.69, 0.6), (0.65, 0.3, 3, 0.68, 0.6), (0.65, 0.3, 2, 0.68, 0.5)),
