@@ -11,6 +11,7 @@ from core.cli.output import (
     RUNS_DIR,
     JsonOption,
     RunsDirOption,
+    minutes,
     one_line_errors,
     print_json,
     print_table,
@@ -101,7 +102,7 @@ def _row(job: Job) -> tuple:
         job.position,
         f"{job.epoch}/{job.epochs}" if job.epochs else "",
         f"{100 * job.steps_done / job.total_steps:.0f} %" if job.total_steps else "",
-        f"{int(left) // 60}:{int(left) % 60:02d}" if left is not None else "",
+        minutes(left) if left is not None else "",
         job.summary,
         job.reason,
     )

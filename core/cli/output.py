@@ -54,6 +54,11 @@ def one_line_errors(command: Callable) -> Callable:
     return wrapped
 
 
+def minutes(seconds: float) -> str:
+    """A time as minutes and seconds, such as 12:05."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
 def print_json(document: object) -> None:
     """The one JSON document of a command."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -8,6 +8,7 @@ import threading
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from core.cli.output import minutes
 from core.training.trainer import Progress as EpochProgress
 from core.training.trainer import Trainer
 
@@ -51,4 +52,4 @@ def _epoch_line(progress: EpochProgress, left: float | None) -> str:
         f"train {m['train_cross_entropy']:.4f}  test {m['test_loss']:.4f}  "
         f"{m['test_accuracy_percent']:.2f} %  {m['seconds']:.1f} s"
     )
-    return line if left is None else f"{line}  {int(left) // 60}:{int(left) % 60:02d} left"
+    return line if left is None else f"{line}  {minutes(left)} left"

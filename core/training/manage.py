@@ -15,7 +15,7 @@ from core.errors import UsageError
 from core.training.checks import check_writable
 from core.training.job import JOBS_FOLDER, Job, living_jobs
 from core.training.label import write_label
-from core.training.runs import SHIPPED_DIR, Run, read_run, run_path
+from core.training.runs import SHIPPED_DIR, Run, is_run_name, read_run, run_path
 from core.training.storage import cannot_write, sync_folder
 
 
@@ -24,10 +24,8 @@ def own_run(name: str, runs_dir: Path) -> Run:
 
     `UsageError` if there is none.
     """
-    parts = Path(name).parts
     path = runs_dir / name
-    is_name = len(parts) == 3 and ".." not in parts and not Path(name).is_absolute()
-    if not is_name or "\0" in name or not (path.is_dir() or path.is_symlink()):
+    if not is_run_name(name) or "\0" in name or not (path.is_dir() or path.is_symlink()):
         raise UsageError(f"No run {name!r} in {runs_dir}: see `python -m core runs`.")
     if runs_dir.resolve() == SHIPPED_DIR.resolve():
         raise UsageError(f"{name} came with NormLab: only runs made here can be changed.")

@@ -271,11 +271,15 @@ def find_runs(variants: Iterable[str], dataset: str, seed: int, root: Path) -> d
     return {key: find_run(f"{dataset}/{key}/seed-{seed}", root) for key in variants}
 
 
+def is_run_name(name: str) -> bool:
+    """Whether `name` has the form of a run's, which leads out of no folder of runs."""
+    parts = Path(name).parts
+    return len(parts) == 3 and ".." not in parts and not Path(name).is_absolute()
+
+
 def find_run(name: str, root: Path) -> Run:
     """The run called `name`, below `root` or among the shipped ones; else `RunError`."""
-    parts = Path(name).parts
-    is_name = len(parts) == 3 and ".." not in parts and not Path(name).is_absolute()
     for folder in (root, SHIPPED_DIR):
-        if is_name and (folder / name / "run.json").exists():
+        if is_run_name(name) and (folder / name / "run.json").exists():
             return read_run(folder / name, folder)
     raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/: see `python -m core runs`.")
