@@ -104,7 +104,8 @@ def _accuracy(many: Many) -> None:
     if frame.empty:
         return
     known = int(frame["num_images"].iloc[0])
-    st.subheader(f"Right on the {known:,} labelled images", anchor=False)
+    images = "image" if known == 1 else "images"
+    st.subheader(f"Right on the {known:,} labelled {images}", anchor=False)
     chart = accuracy_chart(frame)
     st.altair_chart(chart, key="own-accuracy", alt=accuracy_alt(frame))
     seed = next(iter(many.runs.values())).seed
