@@ -52,6 +52,7 @@ def main() -> None:
                 title="Normalization by hand",
                 icon=":material/calculate:",
             ),
+            st.Page("pages/runs.py", title="Runs", icon=":material/inventory_2:"),
             st.Page(
                 overview, title="Overview", visibility="hidden"
             ),  # so that /overview is an address too

@@ -36,8 +36,11 @@ def show(selection: Selection) -> None:
             st.caption(f"The slider needs the {label} images, which are not on this machine.")
             return
         st.write("Move the slider, and see which variants still read it.")
-        slider = st.container()
-        said = _answers(subject)
+        slider, answers, link = st.container(), st.container(), st.container()
+        with link:  # first, so that whoever sees an answer finds a link that leads to it
+            _link(subject)
+        with answers:
+            said = _answers(subject)
         with slider:
             sliders(
                 {"": [nuisance_settings.slider(KIND)]},
@@ -47,7 +50,6 @@ def show(selection: Selection) -> None:
                 said=said,
                 wake=True,
             )
-        _link(subject)
 
 
 def _subject(selection: Selection) -> Subject | None:
@@ -102,7 +104,7 @@ def _link(subject: Subject) -> None:
         state.DATASET: subject.info.key,
         explain_choice.INDEX: str(subject.index),
         explain_choice.POOL: explain_choice.ALL,
-        KIND.key: state.value(CHOICE.key),
+        KIND.key: f"{nuisance_settings.read(CHOICE):.6g}",
     }
     with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
         st.page_link(

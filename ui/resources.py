@@ -6,6 +6,7 @@ the next rerun. What these functions return is shared between sessions: read it,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ import streamlit as st
 from core.training.insights import read_insights
 from core.training.runs import (
     INSIGHTS_FILE,
+    RUNS_VARIABLE,
     SHIPPED_DIR,
     Predictions,
     Run,
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from core.data.datasets import DatasetStatus
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-LOCAL_DIR = REPOSITORY / "runs"
+LOCAL_DIR = Path(os.environ.get(RUNS_VARIABLE) or REPOSITORY / "runs").expanduser()
+"""The runs made here."""
 MAX_CACHED_RUNS = 200
 
 

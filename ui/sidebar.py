@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data.datasets import DATASETS
-from ui import device_line, resources, state
+from ui import device_line, resources, state, training_form, training_watch
 from ui.state import Selection
 
 PREFERRED_DATASET = "mnist"
@@ -22,6 +22,8 @@ def render() -> Selection:
         found = resources.runs(dataset, local=local)
         seed = _seed_picker(sorted({run.seed for run in found}))
         device_line.render()
+        training_watch.render()
+        training_form.render(dataset)
     _warn_of_damaged(resources.damaged_runs(dataset, local=local))
     chosen = [run for run in found if seed is None or run.seed == seed]
     return Selection(dataset, tuple(chosen))

@@ -15,11 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from core.errors import NormLabError
+from core.training.runs import RUNS_VARIABLE
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")
 ]
-RunsDirOption = Annotated[Path, typer.Option("--runs-dir", help="Folder of the runs made here.")]
+RunsDirOption = Annotated[
+    Path,
+    typer.Option("--runs-dir", envvar=RUNS_VARIABLE, help="Folder of the runs made here."),
+]
 DataDirOption = Annotated[
     str | None,
     typer.Option("--data-dir", help="Folder of the data sets; default NORMLAB_DATA, else data/."),

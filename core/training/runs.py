@@ -31,6 +31,8 @@ SHIPPED_DIR = Path(
     os.environ.get("NORMLAB_CHECKPOINTS") or Path(__file__).resolve().parents[2] / "checkpoints"
 )
 """The runs that come with NormLab; the environment variable is for tests."""
+RUNS_VARIABLE = "NORMLAB_RUNS"
+"""The environment variable with the folder of the runs made here."""
 FORMAT = 1
 MAX_MODEL_BYTES = 256 * 1024
 MAX_LOGITS_BYTES = 8 << 20

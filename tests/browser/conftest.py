@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,10 +49,18 @@ def chromium(unavailable: Callable[[str], NoReturn]) -> Iterator[Browser]:
 
 
 @contextmanager
-def serving(script: str, checkpoints: Path) -> Iterator[str]:
-    """Runs `streamlit run <script>` on these runs and yields its address."""
-    with app.serving(script, {"NORMLAB_CHECKPOINTS": str(checkpoints)}) as address:
-        yield address
+def serving(script: str, checkpoints: Path, runs_dir: Path | None = None) -> Iterator[str]:
+    """Runs `streamlit run <script>` on these runs and yields its address.
+
+    Runs made here are kept in `runs_dir`, without it in a folder of their own.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        folders = {
+            "NORMLAB_CHECKPOINTS": str(checkpoints),
+            "NORMLAB_RUNS": str(runs_dir or folder),
+        }
+        with app.serving(script, folders) as address:
+            yield address
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def document(result: Result, exit_code: int = 0):
 def home(tmp_path, monkeypatch) -> Path:
     """An empty folder to work in, without data sets and without shipped runs."""
     monkeypatch.chdir(tmp_path)
-    for name in ("NORMLAB_DATA", "NORMLAB_DEVICE", "NORMLAB_CHECKPOINTS"):
+    for name in ("NORMLAB_DATA", "NORMLAB_DEVICE", "NORMLAB_CHECKPOINTS", "NORMLAB_RUNS"):
         monkeypatch.delenv(name, raising=False)
     for module in ("core.training.runs", "core.cli.reports", "core.cli.doctor"):
         monkeypatch.setattr(f"{module}.SHIPPED_DIR", tmp_path / "checkpoints")

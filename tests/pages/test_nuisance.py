@@ -184,6 +184,16 @@ def test_overview_greets_with_a_digit_that_all_six_read():
     assert slider["wake"]
 
 
+def test_the_way_into_the_lab_stands_before_the_slider_is_asked_again(monkeypatch):
+    drawn = []
+    for part in ("_link", "sliders"):
+        monkeypatch.setattr(
+            f"ui.nuisance_greeting.{part}", lambda *_, p=part, **__: drawn.append(p)
+        )
+    opened("overview")
+    assert drawn == ["_link", "sliders"]
+
+
 def test_the_slider_on_overview_moves_batch_norm_alone():
     app = opened("overview", contrast_grey="0.25")
     found = rows(app, "greeting-answers")
