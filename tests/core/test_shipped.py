@@ -14,6 +14,7 @@ from core.analysis.metrics import score
 from core.config import VARIANTS, Recipe
 from core.data.datasets import get_dataset, load_split
 from core.training.checkpoint import load_network
+from core.training.insights import NORM_LAYERS, WEIGHT_LAYERS, read_records
 from core.training.runs import (
     COMMITTED_FILES,
     METRIC_COLUMNS,
@@ -91,6 +92,18 @@ def test_its_network_loads_and_its_figures_agree_with_one_another(run):
         final["test_accuracy_percent"], abs=tolerance
     )
     assert last["test_loss"] == pytest.approx(final["test_loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize("run", [run for run in RUNS.values() if run.dataset == "digits"])
+def test_the_insights_of_digits_end_at_the_very_weights(run):
+    records = read_records(run.path)
+    assert [record["epoch"] for record in records] == list(range(1, run.epochs + 1))
+    network = load_network(run)
+    weights = [network.get_submodule(name).weight.detach().numpy() for name in WEIGHT_LAYERS]
+    norms = [float(np.linalg.norm(weight)) for weight in weights]
+    assert records[-1]["weight_norm"] == pytest.approx(norms, rel=1e-3)
+    largest = [float(network.get_submodule(name).weight.detach().max()) for name in NORM_LAYERS]
+    assert records[-1]["gamma_max"] == pytest.approx(largest, rel=1e-3)
 
 
 def test_runs_of_one_seed_started_alike_and_differ_now():
