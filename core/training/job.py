@@ -39,9 +39,10 @@ class Job:
     """A job as it is now.
 
     `state` is queued, running, done, stopped, interrupted, failed or damaged; `reason` says why.
-    `kind` is "train", and then `request` says what, or "resume"; `runs` are names below the runs
-    folder. `position` counts the waiting jobs from 1. `epoch` is how many whole epochs every run
-    has behind it, `epochs` how many the longest gets. `seconds` is the time since training began,
+    `kind` is "train", and then `request` says what, or "resume", and then `request` says what those
+    of its runs are to be that have not begun, if any; `runs` are names below the runs folder.
+    `position` counts the waiting jobs from 1. `epoch` is how many whole epochs every run has behind
+    it, `epochs` how many the longest gets. `seconds` is the time since training began,
     `seconds_left` an estimate. `silent` is for how many seconds the process has given no sign of
     life; None where that cannot be known.
     """
@@ -72,7 +73,7 @@ class Job:
     @property
     def summary(self) -> str:
         """What it does, in one plain sentence."""
-        if self.request:
+        if self.kind == "train" and self.request:
             return self.request.summary()
         return f"Going on with {', '.join(self.runs)}."
 
@@ -180,9 +181,9 @@ def _read_info(info: dict[str, Any]) -> dict[str, Any]:
         "device": device if isinstance(device, str) else None,
         "created": str(info.get("created", "")),
     }
-    if kind == "train" and isinstance(request, dict):
+    if kind in ("train", "resume") and isinstance(request, dict):
         return {**fields, "kind": kind, "request": request_from_dict(request)}
-    if kind != "resume":
+    if kind != "resume" or request is not None:
         raise RunError("job.json does not say what to train or to resume")
     return {**fields, "kind": kind}
 
