@@ -18,7 +18,7 @@ from core.cli.output import (
 )
 from core.errors import RunError, UsageError
 from core.training import jobs as control
-from core.training.job import Job, find_job, list_jobs, living_jobs
+from core.training.job import Job, find_job, is_job_number, list_jobs, living_jobs
 
 STOP_SECONDS = 30.0
 COLUMNS = ("job", "state", "place", "epoch", "progress", "time left", "what", "reason")
@@ -65,7 +65,7 @@ def stop(
 
 def _job_of(name: str, living: list[Job], runs_dir: Path) -> int:
     """The job with that number, or the one that trains the run of that name."""
-    if name.isascii() and name.isdigit() and len(name) < 10:
+    if is_job_number(name):
         job = find_job(runs_dir, int(name))
         if not job.is_living:
             raise UsageError(f"Job {name} is {job.state}: there is nothing to stop.")

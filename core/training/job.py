@@ -130,7 +130,12 @@ def job_numbers(runs_dir: Path) -> list[int]:
         names = os.listdir(runs_dir / JOBS_FOLDER)
     except OSError:
         return []
-    return [int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 10]
+    return [int(name) for name in names if is_job_number(name)]
+
+
+def is_job_number(name: str) -> bool:
+    """Whether `name` may be the number of a job, as a word and as the name of its folder."""
+    return name.isascii() and name.isdigit() and len(name) < 10
 
 
 def in_order(runs_dir: Path, living: Sequence[Job]) -> list[Job]:
