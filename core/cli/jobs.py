@@ -16,6 +16,7 @@ from core.cli.output import (
     print_json,
     print_table,
 )
+from core.cli.words import document, reason
 from core.errors import RunError, UsageError
 from core.training import jobs as control
 from core.training.job import Job, find_job, is_job_number, list_jobs, living_jobs
@@ -89,7 +90,7 @@ def queue(
 
 def _report(found: list[Job], as_json: bool) -> None:
     if as_json:
-        print_json({"jobs": [job.to_dict() for job in found]})
+        print_json({"jobs": [document(job) for job in found]})
     else:
         print_table(COLUMNS, [_row(job) for job in found])
 
@@ -104,5 +105,5 @@ def _row(job: Job) -> tuple:
         f"{100 * job.steps_done / job.total_steps:.0f} %" if job.total_steps else "",
         minutes(left) if left is not None else "",
         job.summary,
-        job.reason,
+        reason(job),
     )

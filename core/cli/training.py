@@ -39,6 +39,7 @@ from core.cli.request import (
     WeightDecayOption,
     request_from_options,
 )
+from core.cli.words import document, reason
 from core.data.datasets import check_dataset
 from core.data.datasets import data_dir as find_data_dir
 from core.data.download import download_dataset
@@ -230,8 +231,8 @@ def _outcome(runs: list[Run]) -> tuple[str, str | None]:
     for state in ("damaged", "failed", "interrupted", "stopped", "queued"):
         found = [run for run in runs if run.state == state]
         if found:
-            reason = f"{found[0].name}: {found[0].reason or state}"
-            return ("failed" if state in ("damaged", "failed") else "stopped"), reason
+            why = f"{found[0].name}: {found[0].reason or state}"
+            return ("failed" if state in ("damaged", "failed") else "stopped"), why
     return "done", None
 
 
@@ -258,14 +259,14 @@ def _same_setting(runs: list[Run]) -> list[list[Run]]:
 
 def _report_job(job: Job, as_json: bool) -> None:
     if as_json:
-        print_json({"job": job.to_dict(), "runs": []})
+        print_json({"job": document(job), "runs": []})
     else:
         print(f"Job {job.id} is {job.state}: {job.summary} See `python -m core jobs`.")
 
 
 def _report(runs: list[Run], as_json: bool) -> None:
     if as_json:
-        print_json({"runs": [run.to_dict() for run in runs]})
+        print_json({"runs": [document(run) for run in runs]})
     else:
         columns = ("run", "state", "epoch", "test accuracy %", "published %", "errors", "seconds")
         print_table(columns, [_report_row(run) for run in runs])
@@ -278,7 +279,7 @@ def _report_row(run: Run) -> tuple:
     published = SUMMARY.get(run.variant.key) if run.variant and run.dataset == "mnist" else None
     return (
         run.name,
-        run.state if run.reason is None else f"{run.state}: {run.reason}",
+        run.state if run.reason is None else f"{run.state}: {reason(run)}",
         f"{run.epoch}/{run.epochs}",
         f"{final['test_accuracy_percent']:.2f}" if final else "",
         f"{published.last_accuracy_percent:.2f}" if published else "",

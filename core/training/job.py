@@ -28,10 +28,8 @@ SILENT_SECONDS = 10.0
 """A heartbeat comes every second; after this long without one, something is wrong."""
 
 NUMBERS = ("epoch", "epochs", "steps_done", "total_steps", "seconds")
-KILLED = (
-    "its process was killed, perhaps for lack of memory, or the machine went down: "
-    "go on with `python -m core resume`"
-)
+KILLED = "its process was killed, perhaps for lack of memory, or the machine went down: resume it"
+KILLED_BEFORE = "its process was killed or the machine went down before its turn came: resume it"
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def living_jobs(runs_dir: Path) -> list[Job]:
 def find_job(runs_dir: Path, number: int) -> Job:
     """The job with that number; `UsageError` if there is none."""
     if not job_path(runs_dir, number).is_dir():
-        raise UsageError(f"There is no job {number} in {runs_dir}: see `python -m core jobs`.")
+        raise UsageError(f"There is no job {number} in {runs_dir}.")
     living = {job.id: job for job in living_jobs(runs_dir)}
     return living.get(number) or read_job(runs_dir, number)
 
@@ -213,9 +211,11 @@ def job_state(path: Path) -> tuple[str, str | None]:
     # It may have ended properly between the two looks.
     if (path / "end.json").exists():
         return job_state(path)
-    if progress.get("phase") != "running" and (path / "stop").exists():
+    if progress.get("phase") == "running":
+        return "interrupted", KILLED
+    if (path / "stop").exists():
         return "stopped", "cancelled while it waited"
-    return "interrupted", KILLED
+    return "interrupted", KILLED_BEFORE
 
 
 def _may_live(path: str) -> bool:

@@ -199,8 +199,8 @@ def _refuse_what_is_in_hand(names: Sequence[str], runs_dir: Path) -> None:
         if taken := sorted(set(names) & set(job.runs)):
             does = "is training" if job.state == "running" else "waits to train"
             raise UsageError(
-                f"Job {job.id} {does} {taken[0]} already. Wait for it, choose other --seeds, or "
-                f"stop it: `python -m core stop {job.id} --runs-dir {runs_dir}`."
+                f"Job {job.id} {does} {taken[0]} already: wait for it, choose other seeds, or "
+                "stop it."
             )
 
 

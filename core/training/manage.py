@@ -27,7 +27,7 @@ def own_run(name: str, runs_dir: Path) -> Run:
     """
     path = runs_dir / name
     if not is_run_name(name) or "\0" in name or not (path.is_dir() or path.is_symlink()):
-        raise UsageError(f"No run {name!r} in {runs_dir}: see `python -m core runs`.")
+        raise UsageError(f"No run {name!r} in {runs_dir}.")
     if runs_dir.resolve() == SHIPPED_DIR.resolve():
         raise UsageError(f"{name} came with NormLab: only runs made here can be changed.")
     return read_run(path, runs_dir)
