@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from core.__main__ import app
 from core.cli import training
+from core.device import DeviceChoice
 from core.errors import DataError
 from core.training import jobs
 from core.training import trainer as trainer_module
@@ -135,6 +136,8 @@ def test_failures_are_told_by_the_job_too(home, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Shard, "step", step)
+        choice = DeviceChoice("cuda", "a GPU", "the first choice")
+        patch.setattr(training, "select_device", lambda asked: choice)
         assert run_cli("train", "gn", *DIGITS).exit_code == 1
     with monkeypatch.context() as patch:
         patch.setattr(training, "_fetch_if_missing", fetch)

@@ -198,7 +198,7 @@ def test_a_folder_that_is_read_only_is_refused_or_fails(when):
         answer = answers.get(timeout=60)
         process.join()
         if when == "before":
-            assert "cannot be written: choose another folder with --runs-dir" in answer
+            assert "cannot be written: choose another folder (NORMLAB_RUNS)" in answer
             assert list(root.iterdir()) == []
         else:
             assert answer.startswith("Cannot write") and "Permission denied" in answer
