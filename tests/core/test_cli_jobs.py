@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from core.training.request import make_request
 from core.training.runs import list_runs, read_run
 from core.training.shard import Shard
 from core.training.storage import read_json
+from tests.job_helpers import dead_process
 from tests.training_helpers import REPOSITORY, tiny_data, train_tiny
 
 DIGITS = ("--dataset", "digits", "--epochs", "1")
@@ -168,6 +170,31 @@ def test_a_stopped_job_is_resumed_as_another(home, monkeypatch):
     job = find_job(home / "runs", 2)
     assert (job.state, job.kind, job.runs) == ("done", "resume", ("digits/gn/seed-1",))
     assert job.summary == "Going on with digits/gn/seed-1."
+
+
+def test_a_job_is_resumed_by_its_number(home):
+    root = home / "runs"
+    wanted = make_request("digits", ["gn", "ln"], epochs=1, name="Mine")
+    for seed in (1, 2):
+        lost = jobs.register(replace(wanted, seeds=(seed,)), root)
+        jobs.write_owner(lost.path, dead_process())
+    # The first never began; of the second, one run did.
+    runs = document(run_cli("resume", 1, "--json"))["runs"]
+    assert {(run["run"], run["state"], run["title"]) for run in runs} == {
+        ("digits/gn/seed-1", "done", "Mine"),
+        ("digits/ln/seed-1", "done", "Mine"),
+    }
+    (path,) = train_tiny(root, ("gn", 2, 1))
+    (path / "manifest.json").unlink()
+    runs = document(run_cli("resume", 2, "--json"))["runs"]
+    assert [(run["run"], run["state"]) for run in runs] == [
+        ("digits/gn/seed-2", "done"),
+        ("digits/ln/seed-2", "done"),
+    ]
+    assert [job.state for job in list_jobs(root)][:2] == ["done", "done"]
+    again = run_cli("resume", 2)
+    assert again.exit_code == 2 and "left nothing to go on with" in again.stderr
+    assert "number of one job" in run_cli("resume", 1, 2).stderr
 
 
 def test_waiting_jobs_are_listed_moved_and_left_alone(home):
