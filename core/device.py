@@ -54,7 +54,9 @@ def select_device(requested: str | None = None) -> DeviceChoice:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch raised `error` because the device or the machine has too little memory."""
+    """Whether `error` was raised because the device or the machine has too little memory."""
+    if isinstance(error, MemoryError):
+        return True
     said = str(error)
     phrases = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, RuntimeError) and any(phrase in said for phrase in phrases)

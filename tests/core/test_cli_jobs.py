@@ -151,7 +151,8 @@ def test_failures_are_told_by_the_job_too(home, monkeypatch):
     assert {job["state"] for job in found.values()} == {"failed"}
     assert found[1]["reason"].startswith("out of memory") and "--device cpu" in found[1]["reason"]
     assert found[2]["reason"] == "train-images-idx3-ubyte is truncated: fetch it again."
-    assert found[3]["reason"].endswith("diverged: the loss was not finite in epoch 1")
+    assert "diverged: the loss was not finite in epoch 1; train it anew" in found[3]["reason"]
+    assert found[3]["reason"].endswith("with a lower --learning-rate")
 
 
 def test_a_stopped_job_is_resumed_as_another(home, monkeypatch):
