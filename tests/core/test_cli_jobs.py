@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +22,14 @@ from core.device import DeviceChoice
 from core.errors import DataError
 from core.training import jobs
 from core.training import trainer as trainer_module
-from core.training.job import Job, find_job, job_path, list_jobs
+from core.training.job import Job, find_job, list_jobs
 from core.training.process import identity_from_dict
 from core.training.request import make_request
 from core.training.runs import list_runs, read_run
 from core.training.shard import Shard
 from core.training.storage import read_json
 from tests.job_helpers import dead_process
-from tests.training_helpers import REPOSITORY, tiny_data, train_tiny
+from tests.training_helpers import REPOSITORY, start_tiny, tiny_data, train_tiny
 
 DIGITS = ("--dataset", "digits", "--epochs", "1")
 
@@ -252,8 +253,11 @@ import sys, time
 from pathlib import Path
 from core.training import jobs
 from core.training.request import make_request
-for key, epochs in (("gn", 500), ("ln", 4)):
-    jobs.start(make_request("digits", [key], epochs=epochs, device="cpu"), Path(sys.argv[1]))
+from core.training.runs import list_runs
+root = Path(sys.argv[1])
+unfinished = list_runs(root)
+jobs.start(make_request("digits", ["gn"], epochs=500, device="cpu"), root)
+jobs.start_resume(unfinished, root, device="cpu")
 print("started", flush=True)
 time.sleep(600)
 """
@@ -269,6 +273,8 @@ def wait_for(root: Path, number: int, wanted, seconds: float = 120) -> Job:
 
 def test_jobs_outlive_their_starter_and_the_queue_outlives_a_kill(home):
     root = home / "runs"
+    with ExitStack() as stack:
+        next(start_tiny(stack, root, ("ln", 1, 500)).run())
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(root)],
         cwd=REPOSITORY,
@@ -297,13 +303,12 @@ def _outlive(root: Path) -> None:
     identity_from_dict(read_json(first.path / "process.json")).send(signal.SIGKILL)
     wait_for(root, 1, lambda job: job.state == "interrupted", seconds=10)
     assert read_run(root / "digits/gn/seed-1", root).state == "interrupted"
-    wait_for(root, 2, lambda job: job.steps_done > 0)
+    begun = wait_for(root, 2, lambda job: job.epoch > 1)
+    assert begun.kind == "resume" and begun.runs == ("digits/ln/seed-1",)
     started = time.monotonic()
     jobs.stop(root, 2)
     second = jobs.wait_until_ended(root, 2, 30)
     assert second.state == "stopped" and time.monotonic() - started < 5
-    assert read_run(root / "digits/ln/seed-1", root).state == "stopped"
-    resumed = jobs.start_resume([read_run(root / "digits/ln/seed-1", root)], root)
-    assert wait_for(root, resumed.id, lambda job: not job.is_living).state == "done"
-    assert read_run(root / "digits/ln/seed-1", root).state == "done"
-    assert "digits/ln/seed-1" in (job_path(root, resumed.id) / "log.txt").read_text()
+    run = read_run(root / "digits/ln/seed-1", root)
+    assert run.state == "stopped" and run.epoch >= begun.epoch
+    assert "digits/ln/seed-1" in second.log.read_text()
