@@ -50,7 +50,9 @@ def select_device(requested: str | None = None) -> DeviceChoice:
             f"{asked.upper()} was asked for{source}, but torch {torch.__version__} "
             "finds none here. Leave the choice open or take cpu."
         )
-    return DeviceChoice(asked, device_name(asked), "asked for" + source)
+    return DeviceChoice(
+        asked, device_name(asked), f"asked for by {ENVIRONMENT_VARIABLE}" if source else "asked for"
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ PHRASES = (
     (r"\(NORMLAB_DATA\)", "with --data-dir or NORMLAB_DATA"),
     (r"lower learning rate", "lower --learning-rate"),
     (r"or on the CPU", "or on the CPU (--device cpu)"),
+    (r"^asked for$", "asked for by --device"),
     (r"^(Unknown device '[^']*'): ", r"\1 (--device): "),
     (r"^(\w+ was asked for), but", r"\1 (--device), but"),
     (r"^(No run .*)\.$", r"\1: see `python -m core runs`."),

@@ -55,7 +55,7 @@ def test_what_is_asked_for_is_taken_and_the_option_wins(only, monkeypatch):
     assert select_device("cpu").reason == "asked for"
     monkeypatch.setenv("NORMLAB_DEVICE", "cpu")
     assert select_device().type == "cpu"
-    assert select_device().reason == "asked for (NORMLAB_DEVICE)"
+    assert select_device().reason == "asked for by NORMLAB_DEVICE"
     assert select_device("cuda").type == "cuda"
     assert select_device("auto").type == "cuda"
     monkeypatch.setenv("NORMLAB_DEVICE", "auto")
