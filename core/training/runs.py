@@ -25,14 +25,13 @@ import safetensors.numpy
 from core.config import NUM_CLASSES, VARIANTS, Recipe, Variant, variant_from_dict
 from core.errors import NormLabError, RunError
 from core.training.label import read_label
+from core.training.storage import RUNS_VARIABLE as RUNS_VARIABLE
 from core.training.storage import is_locked, parse_json, read_bytes, read_json, sha256
 
 SHIPPED_DIR = Path(
     os.environ.get("NORMLAB_CHECKPOINTS") or Path(__file__).resolve().parents[2] / "checkpoints"
 )
 """The runs that come with NormLab; the environment variable is for tests."""
-RUNS_VARIABLE = "NORMLAB_RUNS"
-"""The environment variable with the folder of the runs made here."""
 FORMAT = 1
 MAX_MODEL_BYTES = 256 * 1024
 MAX_LOGITS_BYTES = 8 << 20
@@ -47,6 +46,7 @@ INSIGHTS_FILE = "insights.jsonl"
 MAX_INSIGHTS_BYTES = 256 * 1024
 OPTIONAL_FILES = {INSIGHTS_FILE: MAX_INSIGHTS_BYTES}
 """Committed where they were written; a run without them is whole too."""
+CUT_OFF = "cut off by a kill, a restart or a full disk: resume it"
 METRIC_COLUMNS = (
     "epoch",
     "train_cross_entropy",
@@ -192,7 +192,8 @@ def _read_progress(path: Path, variant: Variant) -> dict:
     state = status.get("state", "interrupted")
     if state not in ("queued", "stopped", "failed"):
         state = "interrupted"
-    return {"state": state, "epoch": epoch, "reason": status.get("reason")}
+    reason = status.get("reason") or (CUT_OFF if state == "interrupted" else None)
+    return {"state": state, "epoch": epoch, "reason": reason}
 
 
 def read_manifest(path: Path) -> dict:
@@ -284,4 +285,4 @@ def find_run(name: str, root: Path) -> Run:
     for folder in (root, SHIPPED_DIR):
         if is_run_name(name) and (folder / name / "run.json").exists():
             return read_run(folder / name, folder)
-    raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/: see `python -m core runs`.")
+    raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/.")

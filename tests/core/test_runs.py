@@ -20,6 +20,7 @@ from core.errors import RunError
 from core.training import runs as runs_module
 from core.training.runs import (
     COMMITTED_FILES,
+    CUT_OFF,
     FINAL_FIELDS,
     METRIC_COLUMNS,
     find_run,
@@ -145,14 +146,14 @@ def test_predictions_give_back_logits_and_true_labels(path):
 @pytest.mark.parametrize(
     ("status", "state", "reason"),
     [
-        (None, "interrupted", None),
+        (None, "interrupted", CUT_OFF),
         ({"state": "stopped", "reason": "stopped in epoch 2"}, "stopped", "stopped in epoch 2"),
         ({"state": "failed", "reason": "no space"}, "failed", "no space"),
         ({"state": "queued"}, "queued", None),
-        ({"state": "running"}, "interrupted", None),
-        ({"state": "done"}, "interrupted", None),
-        ({"state": ["odd"]}, "interrupted", None),
-        ({}, "interrupted", None),
+        ({"state": "running"}, "interrupted", CUT_OFF),
+        ({"state": "done"}, "interrupted", CUT_OFF),
+        ({"state": ["odd"]}, "interrupted", CUT_OFF),
+        ({}, "interrupted", CUT_OFF),
     ],
 )
 def test_the_state_of_an_open_run_is_never_believed_blindly(path, status, state, reason):
@@ -436,7 +437,7 @@ def test_a_run_is_found_by_its_name_first_here_then_among_the_shipped(
     ids=lambda name: repr(name[:20]),
 )
 def test_an_unknown_name_says_where_to_look(path, root, name):
-    with pytest.raises(RunError, match=r"No run .*`python -m core runs`"):
+    with pytest.raises(RunError, match=r"No run .* in .* or .*/\.$"):
         find_run(name, root)
 
 
