@@ -39,18 +39,18 @@ def select_device(requested: str | None = None) -> DeviceChoice:
     asked for is never replaced by another.
     """
     asked = requested or os.environ.get(ENVIRONMENT_VARIABLE)
-    source = "--device" if requested else ENVIRONMENT_VARIABLE
+    source = "" if requested else f" ({ENVIRONMENT_VARIABLE})"
     if not asked or asked == "auto":
         return _best_device()
     if asked not in DEVICE_TYPES:
         known = ", ".join(("auto", *DEVICE_TYPES))
-        raise UsageError(f"Unknown device {asked!r} ({source}): choose one of {known}.")
+        raise UsageError(f"Unknown device {asked!r}{source}: choose one of {known}.")
     if not is_available(asked):
         raise UsageError(
-            f"{asked.upper()} was asked for ({source}), but torch {torch.__version__} "
+            f"{asked.upper()} was asked for{source}, but torch {torch.__version__} "
             "finds none here. Leave the choice open or take cpu."
         )
-    return DeviceChoice(asked, device_name(asked), f"asked for by {source}")
+    return DeviceChoice(asked, device_name(asked), "asked for" + source)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

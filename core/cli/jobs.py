@@ -16,9 +16,10 @@ from core.cli.output import (
     print_json,
     print_table,
 )
+from core.cli.words import document, reason
 from core.errors import RunError, UsageError
 from core.training import jobs as control
-from core.training.job import Job, find_job, list_jobs, living_jobs
+from core.training.job import Job, find_job, is_job_number, list_jobs, living_jobs
 
 STOP_SECONDS = 30.0
 COLUMNS = ("job", "state", "place", "epoch", "progress", "time left", "what", "reason")
@@ -65,7 +66,7 @@ def stop(
 
 def _job_of(name: str, living: list[Job], runs_dir: Path) -> int:
     """The job with that number, or the one that trains the run of that name."""
-    if name.isascii() and name.isdigit() and len(name) < 10:
+    if is_job_number(name):
         job = find_job(runs_dir, int(name))
         if not job.is_living:
             raise UsageError(f"Job {name} is {job.state}: there is nothing to stop.")
@@ -89,7 +90,7 @@ def queue(
 
 def _report(found: list[Job], as_json: bool) -> None:
     if as_json:
-        print_json({"jobs": [job.to_dict() for job in found]})
+        print_json({"jobs": [document(job) for job in found]})
     else:
         print_table(COLUMNS, [_row(job) for job in found])
 
@@ -104,5 +105,5 @@ def _row(job: Job) -> tuple:
         f"{100 * job.steps_done / job.total_steps:.0f} %" if job.total_steps else "",
         minutes(left) if left is not None else "",
         job.summary,
-        job.reason,
+        reason(job),
     )

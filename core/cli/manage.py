@@ -14,6 +14,7 @@ from core.cli.output import (
     one_line_errors,
     print_json,
 )
+from core.cli.words import document
 from core.errors import RunError, UsageError
 from core.training.archive import MAX_ARCHIVE_BYTES, export_run, import_run
 from core.training.checks import check_writable
@@ -94,7 +95,7 @@ def import_(
 
 def _report(runs: list[Run], as_json: bool, done: str, **more: str) -> None:
     if as_json:
-        print_json({**more, "runs": [run.to_dict() for run in runs]})
+        print_json({**more, "runs": [document(run) for run in runs]})
         return
     for run in runs:
         print(f"{done} {run.name}")

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core.cli.words import with_options
 from core.errors import NormLabError
 from core.training.runs import RUNS_VARIABLE
 
@@ -47,7 +48,7 @@ def one_line_errors(command: Callable) -> Callable:
         try:
             return command(*args, **kwargs)
         except NormLabError as error:
-            sys.stderr.write(f"normlab: {error}\n")
+            sys.stderr.write(f"normlab: {with_options(str(error), _unusual(kwargs))}\n")
             raise typer.Exit(error.exit_status) from error
         except BrokenPipeError:
             raise  # typer ends quietly where nobody reads on, as behind `| head`
@@ -56,6 +57,12 @@ def one_line_errors(command: Callable) -> Callable:
             raise typer.Exit(1) from error
 
     return wrapped
+
+
+def _unusual(options: dict[str, Any]) -> Path | None:
+    """The folder of runs, if a command must be told of it."""
+    folder = options.get("runs_dir")
+    return None if folder == RUNS_DIR else folder
 
 
 def minutes(seconds: float) -> str:

@@ -23,6 +23,7 @@ from core.cli.output import (
     print_json,
     print_table,
 )
+from core.cli.words import document, reason
 from core.config import VARIANTS, Variant, get_variant, variant_to_dict
 from core.data.corruptions import Corruption, parse_corruption
 from core.data.datasets import DatasetInfo, get_dataset, load_split
@@ -67,7 +68,7 @@ def runs(
     """List runs and their state."""
     found = list_runs(SHIPPED_DIR) if shipped else with_queue(runs_dir)
     if as_json:
-        print_json({"runs": [run.to_dict() for run in found]})
+        print_json({"runs": [document(run) for run in found]})
         return
     columns = ("run", "state", "epoch", "test accuracy %", "reason")
     print_table(columns, [_format_run(run) for run in found])
@@ -82,7 +83,7 @@ def with_queue(runs_dir: Path) -> list[Run]:
 
 def _format_run(run: Run) -> tuple:
     accuracy = f"{run.final['test_accuracy_percent']:.2f}" if run.final else ""
-    return run.name, run.state, f"{run.epoch}/{run.epochs}", accuracy, run.reason
+    return run.name, run.state, f"{run.epoch}/{run.epochs}", accuracy, reason(run)
 
 
 @one_line_errors

@@ -39,17 +39,21 @@ from core.cli.request import (
     WeightDecayOption,
     request_from_options,
 )
+from core.cli.words import document, reason
 from core.data.datasets import check_dataset
 from core.data.datasets import data_dir as find_data_dir
 from core.data.download import download_dataset
 from core.device import select_device
-from core.errors import RunError
+from core.errors import RunError, UsageError
 from core.published import SUMMARY
 from core.training.checks import RESUMABLE_STATES, check_resumable
-from core.training.job import Job, find_job, living_jobs
+from core.training.job import Job, find_job, is_job_number, living_jobs
 from core.training.job_process import JobProcess
-from core.training.jobs import register, register_resume, start, start_resume
+from core.training.job_runs import runs_of
+from core.training.jobs import register, register_resume, register_resume_job, start
 from core.training.label import write_label
+from core.training.launch import Owner, launcher
+from core.training.request import TrainingRequest
 from core.training.runs import Run, find_run, list_runs, read_run
 from core.training.trainer import Trainer, resume_runs, start_runs
 
@@ -101,7 +105,9 @@ def train(
 
 @one_line_errors
 def resume(
-    names: Annotated[list[str] | None, typer.Argument(help="Such as mnist/gn/seed-1.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Runs such as mnist/gn/seed-1, or one job's number.")
+    ] = None,
     device: DeviceOption = None,
     detach: DetachOption = False,
     now: NowOption = False,
@@ -114,16 +120,31 @@ def resume(
     root = find_data_dir(data_dir)
     if job is None:
         select_device(device)
-        runs = _unfinished(names or [], runs_dir)
-        if not runs:
+        owner = launcher(root, runs_dir, now) if detach else None
+        found = _register_resume(names or [], runs_dir, device, owner)
+        if found is None:
             say(f"Nothing in {runs_dir} is unfinished.")
             _report([], as_json)
             return
         if detach:
-            _report_job(start_resume(runs, runs_dir, root, device=device, now=now), as_json)
+            _report_job(found, as_json)
             return
-        job = register_resume(runs, runs_dir, device).id
-    _report(_do(runs_dir, job, now, lambda process: _resume(process, root)), as_json)
+        job = found.id
+    work = {"train": _train, "resume": _resume}[find_job(runs_dir, job).kind]
+    _report(_do(runs_dir, job, now, lambda process: work(process, root)), as_json)
+
+
+def _register_resume(
+    names: list[str], runs_dir: Path, device: str | None, owner: Owner | None
+) -> Job | None:
+    """The job that goes on with what is named; None if nothing is unfinished."""
+    numbers = [name for name in names if is_job_number(name)]
+    if numbers and len(names) > 1:
+        raise UsageError("Name runs, or the number of one job.")
+    if numbers:
+        return register_resume_job(runs_dir, int(numbers[0]), device, owner)
+    runs = _unfinished(names, runs_dir)
+    return register_resume(runs, runs_dir, device, owner) if runs else None
 
 
 def _unfinished(names: list[str], runs_dir: Path) -> list[Run]:
@@ -168,24 +189,36 @@ def _train(process: JobProcess, root: Path) -> list[Run]:
         trainer = start_runs(
             stack, request.specs, request.dataset, process.runs_dir, root, choice, request.recipe
         )
-        if request.name or request.note:
-            for writer in trainer.writers:
-                write_label(writer.path, request.name, request.note)
+        _label(trainer, request)
         say(f"{len(request.specs)} runs on {choice.type} ({choice.name}: {choice.reason})")
         _watch(trainer, process)
     return [read_run(process.runs_dir / name, process.runs_dir) for name in request.runs]
 
 
 def _resume(process: JobProcess, root: Path) -> list[Run]:
-    job = find_job(process.runs_dir, process.number)
+    runs_dir = process.runs_dir
+    job = find_job(runs_dir, process.number)
     choice = select_device(job.device)
-    runs = [find_run(name, process.runs_dir) for name in job.runs]
-    for group in _same_setting(runs):
+    runs = runs_of(job, runs_dir)
+    for group in _same_setting([run for run in runs if run.info]):
         if process.stop_asked:
             break
         with ExitStack() as stack:
-            _watch(resume_runs(stack, group, process.runs_dir, root, choice), process)
-    return [read_run(run.path, process.runs_dir) for run in runs]
+            _watch(resume_runs(stack, group, runs_dir, root, choice), process)
+    pending = [(run.variant, run.seed) for run in runs if run.variant and not run.info]
+    if job.request and pending and not process.stop_asked:
+        dataset, recipe = job.request.dataset, job.request.recipe
+        with ExitStack() as stack:
+            trainer = start_runs(stack, pending, dataset, runs_dir, root, choice, recipe)
+            _label(trainer, job.request)
+            _watch(trainer, process)
+    return runs_of(find_job(runs_dir, process.number), runs_dir)
+
+
+def _label(trainer: Trainer, request: TrainingRequest) -> None:
+    if request.name or request.note:
+        for writer in trainer.writers:
+            write_label(writer.path, request.name, request.note)
 
 
 def _watch(trainer: Trainer, process: JobProcess) -> None:
@@ -195,11 +228,11 @@ def _watch(trainer: Trainer, process: JobProcess) -> None:
 
 def _outcome(runs: list[Run]) -> tuple[str, str | None]:
     """How a job with these runs ended: as the one that went worst."""
-    for state in ("damaged", "failed", "interrupted", "stopped"):
+    for state in ("damaged", "failed", "interrupted", "stopped", "queued"):
         found = [run for run in runs if run.state == state]
         if found:
-            reason = f"{found[0].name}: {found[0].reason or state}"
-            return ("stopped" if state in ("interrupted", "stopped") else "failed"), reason
+            why = f"{found[0].name}: {found[0].reason or state}"
+            return ("failed" if state in ("damaged", "failed") else "stopped"), why
     return "done", None
 
 
@@ -226,14 +259,14 @@ def _same_setting(runs: list[Run]) -> list[list[Run]]:
 
 def _report_job(job: Job, as_json: bool) -> None:
     if as_json:
-        print_json({"job": job.to_dict(), "runs": []})
+        print_json({"job": document(job), "runs": []})
     else:
         print(f"Job {job.id} is {job.state}: {job.summary} See `python -m core jobs`.")
 
 
 def _report(runs: list[Run], as_json: bool) -> None:
     if as_json:
-        print_json({"runs": [run.to_dict() for run in runs]})
+        print_json({"runs": [document(run) for run in runs]})
     else:
         columns = ("run", "state", "epoch", "test accuracy %", "published %", "errors", "seconds")
         print_table(columns, [_report_row(run) for run in runs])
@@ -246,7 +279,7 @@ def _report_row(run: Run) -> tuple:
     published = SUMMARY.get(run.variant.key) if run.variant and run.dataset == "mnist" else None
     return (
         run.name,
-        run.state if run.reason is None else f"{run.state}: {run.reason}",
+        run.state if run.reason is None else f"{run.state}: {reason(run)}",
         f"{run.epoch}/{run.epochs}",
         f"{final['test_accuracy_percent']:.2f}" if final else "",
         f"{published.last_accuracy_percent:.2f}" if published else "",

@@ -112,7 +112,7 @@ def download_dataset(key: str, root: Path, progress: Progress | None = None) -> 
     except OSError as error:
         raise DataError(
             f"Cannot write {folder}: {error.strerror or error}. Free space, or choose a folder "
-            "you may write to with --data-dir or NORMLAB_DATA."
+            "you may write to (NORMLAB_DATA)."
         ) from error
 
 

@@ -88,7 +88,7 @@ def import_run(content: bytes, runs_dir: Path) -> Run:
     check_writable(runs_dir)
     target = run_path(runs_dir, dataset, key, seed)
     if target.exists() or target.is_symlink():
-        raise UsageError(describe_existing(target, runs_dir))
+        raise UsageError(describe_existing(target, runs_dir, "delete it to import this one"))
     try:
         (runs_dir / JOBS_FOLDER).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=runs_dir / JOBS_FOLDER, prefix=".import-") as folder:

@@ -10,7 +10,7 @@ from core.config import Variant
 from core.data.datasets import get_dataset
 from core.errors import UsageError
 from core.training.runs import Run, read_run, run_path
-from core.training.storage import RUNS_OPTION, cannot_write
+from core.training.storage import cannot_write, chosen_by
 
 RESUMABLE_STATES = ("stopped", "interrupted", "failed")
 
@@ -33,28 +33,25 @@ def check_resumable(run: Run) -> Variant:
     return run.variant
 
 
-def describe_existing(path: Path, root: Path) -> str:
-    """Why a run cannot be started in `path`, and what to do instead."""
+def describe_existing(
+    path: Path, root: Path, instead: str = "choose other seeds, or delete it"
+) -> str:
+    """Why no run can be made in `path`, and what to do; `instead` is for one that is done."""
     run = read_run(path, root)
     if run.state == "running":
-        return f"{run.name} is being trained right now: wait for it, or choose another --seeds."
+        return f"{run.name} is being trained right now: wait until it has ended."
     if run.state == "done":
-        return (
-            f"{run.name} is already trained ({run.epochs} epochs). Choose another --seeds or "
-            "--runs-dir, or delete the folder."
-        )
+        return f"{run.name} is already trained ({run.epochs} epochs): {instead}."
     if run.state == "damaged":
-        return f"{run.name} exists and is damaged ({run.reason}): delete the folder to train it."
-    return (
-        f"{run.name} exists and is {run.state} after epoch {run.epoch}. Go on with "
-        f"`python -m core resume {run.name} --runs-dir {root}`, or delete the folder."
-    )
+        return f"{run.name} exists and is damaged ({run.reason}): delete it."
+    state = f"{run.state} after epoch {run.epoch}"
+    return f"{run.name} exists and is {state}: resume it, or delete it."
 
 
-def check_writable(root: Path, option: str = RUNS_OPTION) -> None:
+def check_writable(root: Path, option: str = "") -> None:
     """`UsageError` unless folders can be made in `root`, or in its nearest existing parent.
 
-    The message names the `option` that chooses the folder.
+    The message names the `option` that chooses the folder; without one it is that of the runs.
     """
     folder = root
     try:
@@ -63,6 +60,6 @@ def check_writable(root: Path, option: str = RUNS_OPTION) -> None:
     except OSError as error:
         raise UsageError(str(cannot_write(root, error, option))) from error
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: choose another with {option}.")
+        raise UsageError(f"{folder} is not a folder: choose another {chosen_by(option)}.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"{folder} cannot be written: choose another folder with {option}.")
+        raise UsageError(f"{folder} cannot be written: choose another folder {chosen_by(option)}.")

@@ -28,10 +28,8 @@ SILENT_SECONDS = 10.0
 """A heartbeat comes every second; after this long without one, something is wrong."""
 
 NUMBERS = ("epoch", "epochs", "steps_done", "total_steps", "seconds")
-KILLED = (
-    "its process was killed, perhaps for lack of memory, or the machine went down: "
-    "go on with `python -m core resume`"
-)
+KILLED = "its process was killed, perhaps for lack of memory, or the machine went down: resume it"
+KILLED_BEFORE = "its process was killed or the machine went down before its turn came: resume it"
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,10 @@ class Job:
     """A job as it is now.
 
     `state` is queued, running, done, stopped, interrupted, failed or damaged; `reason` says why.
-    `kind` is "train", and then `request` says what, or "resume"; `runs` are names below the runs
-    folder. `position` counts the waiting jobs from 1. `epoch` is how many whole epochs every run
-    has behind it, `epochs` how many the longest gets. `seconds` is the time since training began,
+    `kind` is "train", and then `request` says what, or "resume", and then `request` says what those
+    of its runs are to be that have not begun, if any; `runs` are names below the runs folder.
+    `position` counts the waiting jobs from 1. `epoch` is how many whole epochs every run has behind
+    it, `epochs` how many the longest gets. `seconds` is the time since training began,
     `seconds_left` an estimate. `silent` is for how many seconds the process has given no sign of
     life; None where that cannot be known.
     """
@@ -72,7 +71,7 @@ class Job:
     @property
     def summary(self) -> str:
         """What it does, in one plain sentence."""
-        if self.request:
+        if self.kind == "train" and self.request:
             return self.request.summary()
         return f"Going on with {', '.join(self.runs)}."
 
@@ -113,7 +112,7 @@ def living_jobs(runs_dir: Path) -> list[Job]:
 def find_job(runs_dir: Path, number: int) -> Job:
     """The job with that number; `UsageError` if there is none."""
     if not job_path(runs_dir, number).is_dir():
-        raise UsageError(f"There is no job {number} in {runs_dir}: see `python -m core jobs`.")
+        raise UsageError(f"There is no job {number} in {runs_dir}.")
     living = {job.id: job for job in living_jobs(runs_dir)}
     return living.get(number) or read_job(runs_dir, number)
 
@@ -129,7 +128,12 @@ def job_numbers(runs_dir: Path) -> list[int]:
         names = os.listdir(runs_dir / JOBS_FOLDER)
     except OSError:
         return []
-    return [int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 10]
+    return [int(name) for name in names if is_job_number(name)]
+
+
+def is_job_number(name: str) -> bool:
+    """Whether `name` may be the number of a job, as a word and as the name of its folder."""
+    return name.isascii() and name.isdigit() and len(name) < 10
 
 
 def in_order(runs_dir: Path, living: Sequence[Job]) -> list[Job]:
@@ -180,9 +184,9 @@ def _read_info(info: dict[str, Any]) -> dict[str, Any]:
         "device": device if isinstance(device, str) else None,
         "created": str(info.get("created", "")),
     }
-    if kind == "train" and isinstance(request, dict):
+    if kind in ("train", "resume") and isinstance(request, dict):
         return {**fields, "kind": kind, "request": request_from_dict(request)}
-    if kind != "resume":
+    if kind != "resume" or request is not None:
         raise RunError("job.json does not say what to train or to resume")
     return {**fields, "kind": kind}
 
@@ -207,9 +211,11 @@ def job_state(path: Path) -> tuple[str, str | None]:
     # It may have ended properly between the two looks.
     if (path / "end.json").exists():
         return job_state(path)
-    if progress.get("phase") != "running" and (path / "stop").exists():
+    if progress.get("phase") == "running":
+        return "interrupted", KILLED
+    if (path / "stop").exists():
         return "stopped", "cancelled while it waited"
-    return "interrupted", KILLED
+    return "interrupted", KILLED_BEFORE
 
 
 def _may_live(path: str) -> bool:

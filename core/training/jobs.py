@@ -12,19 +12,21 @@ import datetime
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.data.datasets import data_dir as find_data_dir
 from core.errors import NormLabError, RunError, UsageError
-from core.training.checks import check_resumable, check_startable, check_writable
+from core.training.checks import (
+    RESUMABLE_STATES,
+    check_resumable,
+    check_startable,
+    check_writable,
+)
 from core.training.job import (
     JOBS_FOLDER,
     Job,
@@ -35,6 +37,8 @@ from core.training.job import (
     living_jobs,
     read_job,
 )
+from core.training.job_runs import runs_of
+from core.training.launch import Owner, launcher
 from core.training.process import ProcessIdentity, identify, identity_from_dict
 from core.training.request import TrainingRequest
 from core.training.runs import Run
@@ -48,6 +52,8 @@ __all__ = [
     "move",
     "register",
     "register_resume",
+    "register_resume_job",
+    "resume_job",
     "start",
     "start_resume",
     "stop",
@@ -59,11 +65,7 @@ KEPT = 200
 
 LEFTOVER_SECONDS = 3600.0
 REGISTER_SECONDS = 10.0
-LOW_PRIORITY = 10
 POLL_SECONDS = 0.1
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-Owner = Callable[[Path], ProcessIdentity]
 
 
 def start(
@@ -74,7 +76,7 @@ def start(
     With `now` it does not wait for the job that is running. Raises `UsageError` if a run exists, is
     trained or waits already, or the folder cannot be written; then nothing has changed.
     """
-    return register(request, runs_dir, _launcher(data_dir, runs_dir, now))
+    return register(request, runs_dir, launcher(data_dir, runs_dir, now))
 
 
 def start_resume(
@@ -86,7 +88,20 @@ def start_resume(
     now: bool = False,
 ) -> Job:
     """Goes on with unfinished runs in the background, otherwise like `start`."""
-    return register_resume(runs, runs_dir, device, _launcher(data_dir, runs_dir, now))
+    return register_resume(runs, runs_dir, device, launcher(data_dir, runs_dir, now))
+
+
+def resume_job(
+    runs_dir: Path,
+    number: int,
+    data_dir: Path | None = None,
+    *,
+    device: str | None = None,
+    now: bool = False,
+) -> Job:
+    """Goes on with what an ended job left, in the background: like `register_resume_job`."""
+    owner = launcher(data_dir, runs_dir, now)
+    return register_resume_job(runs_dir, number, device, owner)
 
 
 def register(request: TrainingRequest, runs_dir: Path, owner: Owner | None = None) -> Job:
@@ -97,14 +112,42 @@ def register(request: TrainingRequest, runs_dir: Path, owner: Owner | None = Non
 
 
 def register_resume(
-    runs: Sequence[Run], runs_dir: Path, device: str | None = None, owner: Owner | None = None
+    runs: Sequence[Run],
+    runs_dir: Path,
+    device: str | None = None,
+    owner: Owner | None = None,
+    request: TrainingRequest | None = None,
 ) -> Job:
-    """Like `register`, for runs that are unfinished; `UsageError` for any that is not."""
+    """Like `register`, for runs that are unfinished; `UsageError` for any that is not.
+
+    `request` says what those of them are to be that have not begun.
+    """
     check_writable(runs_dir)
     for run in runs:
         check_resumable(run)
     info = {"kind": "resume", "runs": [run.name for run in runs], "device": device}
-    return _register(info, runs_dir, owner)
+    asked = {"request": request.to_dict()} if request else {}
+    return _register({**info, **asked}, runs_dir, owner)
+
+
+def register_resume_job(
+    runs_dir: Path, number: int, device: str | None = None, owner: Owner | None = None
+) -> Job:
+    """A job that goes on with the unfinished runs of an ended one, and starts what had not begun.
+
+    One that never began is started anew. `UsageError` if nothing of it is unfinished.
+    """
+    job = find_job(runs_dir, number)
+    if job.is_living:
+        raise UsageError(f"Job {number} is {job.state}: only one that has ended can be resumed.")
+    runs = [run for run in runs_of(job, runs_dir) if run.state in RESUMABLE_STATES]
+    if not runs:
+        raise UsageError(f"Job {number} left nothing to go on with: its runs are done or deleted.")
+    pending = [run.name for run in runs if not run.info]
+    if job.request and set(pending) == set(job.request.runs):
+        return register(replace(job.request, device=device or job.request.device), runs_dir, owner)
+    asked = job.request if pending else None
+    return register_resume(runs, runs_dir, device or job.device, owner, asked)
 
 
 def _register(info: dict, runs_dir: Path, owner: Owner | None) -> Job:
@@ -156,8 +199,8 @@ def _refuse_what_is_in_hand(names: Sequence[str], runs_dir: Path) -> None:
         if taken := sorted(set(names) & set(job.runs)):
             does = "is training" if job.state == "running" else "waits to train"
             raise UsageError(
-                f"Job {job.id} {does} {taken[0]} already. Wait for it, choose other --seeds, or "
-                f"stop it: `python -m core stop {job.id} --runs-dir {runs_dir}`."
+                f"Job {job.id} {does} {taken[0]} already: wait for it, choose other seeds, or "
+                "stop it."
             )
 
 
@@ -176,34 +219,6 @@ def _forget_old(runs_dir: Path) -> None:
 def write_owner(path: Path, identity: ProcessIdentity) -> None:
     """Says which process does the job."""
     write_atomic(path / "process.json", to_json(identity.to_dict()), durable=False)
-
-
-def _launcher(data_dir: Path | None, runs_dir: Path, now: bool) -> Owner:
-    """Starts the process of a job in the background.
-
-    It waits for its turn without torch, which would cost it 190 MB, and then becomes the trainer.
-    """
-    data = find_data_dir(data_dir).resolve()
-
-    def launch(path: Path) -> ProcessIdentity:
-        command = [sys.executable, "-m", "core.training.waiting", path.resolve(), data]
-        with (path / "log.txt").open("ab") as log:
-            process = subprocess.Popen(
-                [*map(str, command), *(["--now"] if now else [])],
-                cwd=REPOSITORY,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        # So that it leaves no zombie while we live.
-        threading.Thread(target=process.wait, daemon=True).start()
-        if hasattr(os, "setpriority"):
-            with contextlib.suppress(OSError):  # it has ended already
-                os.setpriority(os.PRIO_PROCESS, process.pid, LOW_PRIORITY)
-        return identify(process.pid)
-
-    return launch
 
 
 def stop(runs_dir: Path, number: int) -> Job:

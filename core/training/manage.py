@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 from core.errors import UsageError
 from core.training.checks import check_writable
 from core.training.job import JOBS_FOLDER, Job, living_jobs
+from core.training.job_runs import runs_of
 from core.training.label import write_label
-from core.training.runs import SHIPPED_DIR, Run, is_run_name, read_run, run_path
+from core.training.runs import SHIPPED_DIR, Run, is_run_name, read_run
 from core.training.storage import cannot_write, sync_folder
 
 
@@ -26,7 +27,7 @@ def own_run(name: str, runs_dir: Path) -> Run:
     """
     path = runs_dir / name
     if not is_run_name(name) or "\0" in name or not (path.is_dir() or path.is_symlink()):
-        raise UsageError(f"No run {name!r} in {runs_dir}: see `python -m core runs`.")
+        raise UsageError(f"No run {name!r} in {runs_dir}.")
     if runs_dir.resolve() == SHIPPED_DIR.resolve():
         raise UsageError(f"{name} came with NormLab: only runs made here can be changed.")
     return read_run(path, runs_dir)
@@ -90,18 +91,4 @@ def queued_runs(job: Job, runs_dir: Path) -> list[Run]:
     if job.state != "queued":
         return []
     reason = f"job {job.id} waits at place {job.position} of the queue"
-    if job.request is None:
-        found = [read_run(runs_dir / name, runs_dir) for name in job.runs]
-        return [replace(run, state="queued", reason=reason) for run in found]
-    return [
-        Run(
-            path=run_path(runs_dir, job.request.dataset, variant.key, seed),
-            name=f"{job.request.dataset}/{variant.key}/seed-{seed}",
-            dataset=job.request.dataset,
-            seed=seed,
-            state="queued",
-            variant=variant,
-            reason=reason,
-        )
-        for variant, seed in job.request.specs
-    ]
+    return [replace(run, state="queued", reason=reason) for run in runs_of(job, runs_dir)]

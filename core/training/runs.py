@@ -25,14 +25,13 @@ import safetensors.numpy
 from core.config import NUM_CLASSES, VARIANTS, Recipe, Variant, variant_from_dict
 from core.errors import NormLabError, RunError
 from core.training.label import read_label
+from core.training.storage import RUNS_VARIABLE as RUNS_VARIABLE
 from core.training.storage import is_locked, parse_json, read_bytes, read_json, sha256
 
 SHIPPED_DIR = Path(
     os.environ.get("NORMLAB_CHECKPOINTS") or Path(__file__).resolve().parents[2] / "checkpoints"
 )
 """The runs that come with NormLab; the environment variable is for tests."""
-RUNS_VARIABLE = "NORMLAB_RUNS"
-"""The environment variable with the folder of the runs made here."""
 FORMAT = 1
 MAX_MODEL_BYTES = 256 * 1024
 MAX_LOGITS_BYTES = 8 << 20
@@ -284,4 +283,4 @@ def find_run(name: str, root: Path) -> Run:
     for folder in (root, SHIPPED_DIR):
         if is_run_name(name) and (folder / name / "run.json").exists():
             return read_run(folder / name, folder)
-    raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/: see `python -m core runs`.")
+    raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/.")

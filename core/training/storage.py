@@ -13,12 +13,11 @@ from filelock import FileLock, Timeout
 from core.errors import RunError
 
 MAX_JSON_BYTES = 1 << 20
-RUNS_OPTION = "--runs-dir"
+RUNS_VARIABLE = "NORMLAB_RUNS"
+"""The environment variable with the folder of the runs made here."""
 
 
-def write_atomic(
-    path: Path, content: bytes, option: str = RUNS_OPTION, *, durable: bool = True
-) -> None:
+def write_atomic(path: Path, content: bytes, option: str = "", *, durable: bool = True) -> None:
     """Writes `content` durably: a temporary file beside `path`, fsync, replace, fsync the folder.
 
     After a crash at any moment `path` holds either the old bytes or the new ones. Raises `RunError`
@@ -66,12 +65,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def cannot_write(path: Path, error: OSError, option: str = RUNS_OPTION) -> RunError:
+def cannot_write(path: Path, error: OSError, option: str = "") -> RunError:
     """The error a user sees when `path` cannot be written; `option` chooses its folder."""
     return RunError(
         f"Cannot write {path}: {error.strerror or error}. "
-        f"Free space or choose a folder you may write to with {option}."
+        f"Free space or choose a folder you may write to {chosen_by(option)}."
     )
+
+
+def chosen_by(option: str) -> str:
+    """How a folder is chosen: by an option or, that of the runs, by the environment."""
+    return f"with {option}" if option else f"({RUNS_VARIABLE})"
 
 
 def is_locked(path: Path) -> bool:

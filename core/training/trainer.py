@@ -39,9 +39,10 @@ class Progress:
 def describe_failure(error: Exception, choice: DeviceChoice, num_runs: int) -> str:
     """One line for what ended the training of `num_runs` runs."""
     if is_out_of_memory(error):
+        elsewhere = "" if choice.type == "cpu" else ", or on the CPU"
         return (
-            f"out of memory on {choice.name} with {num_runs} runs at once. "
-            "Train fewer variants or seeds at a time, or take --device cpu."
+            f"out of memory on {choice.name} with {num_runs} runs at once: "
+            f"train fewer at a time, with smaller batches{elsewhere}."
         )
     if isinstance(error, NormLabError):
         return str(error)

@@ -51,8 +51,8 @@ class RunWriter:
             self._lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
             raise UsageError(
-                f"{self.name} is already being trained by another process. "
-                "Wait for it, stop it, or choose another --seeds or --runs-dir."
+                f"{self.name} is already being trained by another process: "
+                "wait for it, stop it, or choose other seeds."
             ) from None
         except OSError as error:
             raise UsageError(str(cannot_write(self.path, error))) from error

@@ -1,0 +1,55 @@
+"""Messages of the core in the words of the command line: what to type in place of what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from core.training.job import Job
+from core.training.runs import Run
+
+RUN = r"^(\S+/\S+/seed-\d+)"
+PHRASES = (
+    (r"choose other seeds", "choose other --seeds"),
+    (r"\(NORMLAB_RUNS\)", "with --runs-dir"),
+    (r"\(NORMLAB_DATA\)", "with --data-dir or NORMLAB_DATA"),
+    (r"or on the CPU", "or on the CPU (--device cpu)"),
+    (r"^(Unknown device '[^']*'): ", r"\1 (--device): "),
+    (r"^(\w+ was asked for), but", r"\1 (--device), but"),
+    (r"^(No run .*)\.$", r"\1: see `python -m core runs`."),
+    (r"^(There is no job .*)\.$", r"\1: see `python -m core jobs`."),
+    (rf"{RUN}(.*)\bresume it", r"\1\2go on with `python -m core resume \1`"),
+    (rf"{RUN}(.*)\bdelete it", r"\1\2`python -m core delete \1`"),
+    (r"^(Job (\d+) .*)\bstop it", r"\1stop it: `python -m core stop \2`"),
+)
+"""What the core says, and what the command line says instead."""
+
+
+def with_options(message: str, runs_dir: Path | None = None, job: int | None = None) -> str:
+    """`message` with the options and commands that do what it asks for.
+
+    `runs_dir` is named in the commands unless None; `job` is the one that the message is about.
+    """
+    for phrase, words in PHRASES:
+        message = re.sub(phrase, words, message)
+    if job is not None:
+        message = message.replace("resume it", f"go on with `python -m core resume {job}`")
+    if runs_dir is None:
+        return message
+    return re.sub(r"`(python -m core [^`]*)`", rf"`\1 --runs-dir {_quoted(runs_dir)}`", message)
+
+
+def _quoted(path: Path) -> str:
+    """For the right side of `re.sub`."""
+    return str(path).replace("\\", r"\\")
+
+
+def document(item: Job | Run) -> dict:
+    """A job or a run for JSON, its reason in the words of the command line."""
+    return {**item.to_dict(), "reason": reason(item)}
+
+
+def reason(item: Job | Run) -> str | None:
+    """Why a job or a run is as it is, in the words of the command line."""
+    number = item.id if isinstance(item, Job) else None
+    return item.reason and with_options(item.reason, job=number)
