@@ -44,7 +44,8 @@ def answer(values: FormValues) -> None:
     living = jobs.living_jobs(resources.LOCAL_DIR)
     obstacle = find_obstacle(request, resources.LOCAL_DIR, living, run_folders.SHIPPED_DIR)
     status = resources.dataset_status(request.dataset)
-    st.markdown(f"{request.summary()} {differences(request)}")
+    changed = differences(request)
+    st.markdown(f"{request.summary()} {changed}")
     if not status.present:
         dataset_download.offer(status, "nothing can be trained on them yet", key="train-offer")
     elif obstacle:
@@ -54,7 +55,7 @@ def answer(values: FormValues) -> None:
         cost = cost_words(estimate(request, resources.LOCAL_DIR, kind))
         wait = time_until(resources.LOCAL_DIR) if living else None
         st.caption(f"{cost} {turn_words(living, wait)}")
-        if repeats_shipped(request, run_folders.SHIPPED_DIR):
+        if not changed and repeats_shipped(request, run_folders.SHIPPED_DIR):
             st.caption("Shipped runs have some of these seeds too: other seeds add to them.")
     _start_button(request if status.present and not obstacle else None)
 

@@ -209,6 +209,7 @@ def test_ones_own_can_be_one_of_the_six_and_must_be_possible():
 def test_the_recipe_can_be_changed_and_be_the_published_one_again(runs):
     app = number(number(opened(), "learning_rate", 0.05), "epochs", 3)
     assert "learning rate 0.05 instead of 0.01, 3 epochs instead of 20 or 25" in texts(app)
+    assert "Shipped runs" not in texts(app)  # which these could not be averaged with
     click(app, "published")
     assert app.number_input(key="train-learning_rate").value == Recipe.learning_rate
     assert app.number_input(key="train-epochs").value is None
@@ -235,3 +236,12 @@ def test_the_form_follows_the_data_set_of_the_page():
     assert app.selectbox(key="train-dataset").value == "mnist"
     checked(app.selectbox(key="dataset").set_value("qmnist").run())
     assert app.selectbox(key="train-dataset").value == "qmnist"
+
+
+def test_the_page_and_the_form_can_offer_the_same_images(tmp_path, fake_checkpoints, monkeypatch):
+    fake_checkpoints({"mnist": (1,)})
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
+    app = AppTest.from_file(str(ROOT / "pages/failures.py"), default_timeout=60)
+    app.session_state["train-open"] = True
+    labels = [button.label for button in checked(app.run()).button]
+    assert labels.count("Download MNIST") == 2
