@@ -50,11 +50,15 @@ def select_device(requested: str | None = None) -> DeviceChoice:
             f"{asked.upper()} was asked for{source}, but torch {torch.__version__} "
             "finds none here. Leave the choice open or take cpu."
         )
-    return DeviceChoice(asked, device_name(asked), "asked for" + source)
+    return DeviceChoice(
+        asked, device_name(asked), f"asked for by {ENVIRONMENT_VARIABLE}" if source else "asked for"
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch raised `error` because the device or the machine has too little memory."""
+    """Whether `error` was raised because the device or the machine has too little memory."""
+    if isinstance(error, MemoryError):
+        return True
     said = str(error)
     phrases = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, RuntimeError) and any(phrase in said for phrase in phrases)

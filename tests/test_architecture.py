@@ -35,7 +35,7 @@ TORCH_FREE = (
     *("core.config", "core.errors", "core.published", "core.training.runs"),
     *("core.training.storage", "core.training.insights"),
     *("core.training.jobs", "core.training.job", "core.training.request", "core.training.manage"),
-    *("core.training.archive", "core.training.waiting"),
+    *("core.training.archive", "core.training.waiting", "core.training.estimate"),
     *("core.analysis.metrics", "core.analysis.significance"),
     *("core.analysis.methods", "core.analysis.target", "core.analysis.baselines"),
     *("core.analysis.transplant_matrix", "core.analysis.flow_table"),

@@ -8,6 +8,7 @@ import torch
 import typer
 
 from core.cli.output import DataDirOption, DeviceOption, JsonOption, one_line_errors, print_json
+from core.cli.words import with_options
 from core.config import VARIANTS
 from core.data.datasets import DATASETS, check_dataset
 from core.data.datasets import data_dir as find_data_dir
@@ -90,7 +91,9 @@ def _examine_runs(problems: list[str]) -> int:
 def _print_report(report: dict) -> None:
     device = report["device"]
     lines = [f"{name:<14} {number}" for name, number in report["versions"].items()]
-    lines.append(f"{'device':<14} {device['type']}: {device['name']} ({device['reason']})")
+    lines.append(
+        f"{'device':<14} {device['type']}: {device['name']} ({with_options(device['reason'])})"
+    )
     for dataset in report["datasets"]:
         state = f"in {dataset['path']}" if dataset["present"] else "not here"
         lines.append(f"{dataset['name']:<14} {state}")

@@ -39,7 +39,7 @@ from core.cli.request import (
     WeightDecayOption,
     request_from_options,
 )
-from core.cli.words import document, reason
+from core.cli.words import document, reason, with_options
 from core.data.datasets import check_dataset
 from core.data.datasets import data_dir as find_data_dir
 from core.data.download import download_dataset
@@ -190,7 +190,8 @@ def _train(process: JobProcess, root: Path) -> list[Run]:
             stack, request.specs, request.dataset, process.runs_dir, root, choice, request.recipe
         )
         _label(trainer, request)
-        say(f"{len(request.specs)} runs on {choice.type} ({choice.name}: {choice.reason})")
+        why = with_options(choice.reason)
+        say(f"{len(request.specs)} runs on {choice.type} ({choice.name}: {why})")
         _watch(trainer, process)
     return [read_run(process.runs_dir / name, process.runs_dir) for name in request.runs]
 

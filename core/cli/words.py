@@ -13,7 +13,9 @@ PHRASES = (
     (r"choose other seeds", "choose other --seeds"),
     (r"\(NORMLAB_RUNS\)", "with --runs-dir"),
     (r"\(NORMLAB_DATA\)", "with --data-dir or NORMLAB_DATA"),
+    (r"lower learning rate", "lower --learning-rate"),
     (r"or on the CPU", "or on the CPU (--device cpu)"),
+    (r"^asked for$", "asked for by --device"),
     (r"^(Unknown device '[^']*'): ", r"\1 (--device): "),
     (r"^(\w+ was asked for), but", r"\1 (--device), but"),
     (r"^(No run .*)\.$", r"\1: see `python -m core runs`."),
@@ -25,15 +27,15 @@ PHRASES = (
 """What the core says, and what the command line says instead."""
 
 
-def with_options(message: str, runs_dir: Path | None = None, job: int | None = None) -> str:
+def with_options(message: str, runs_dir: Path | None = None, subject: int | str = "") -> str:
     """`message` with the options and commands that do what it asks for.
 
-    `runs_dir` is named in the commands unless None; `job` is the one that the message is about.
+    `runs_dir` is named in the commands unless None; `subject` is the job or run that is spoken of.
     """
     for phrase, words in PHRASES:
         message = re.sub(phrase, words, message)
-    if job is not None:
-        message = message.replace("resume it", f"go on with `python -m core resume {job}`")
+    if subject:
+        message = message.replace("resume it", f"go on with `python -m core resume {subject}`")
     if runs_dir is None:
         return message
     return re.sub(r"`(python -m core [^`]*)`", rf"`\1 --runs-dir {_quoted(runs_dir)}`", message)
@@ -51,5 +53,5 @@ def document(item: Job | Run) -> dict:
 
 def reason(item: Job | Run) -> str | None:
     """Why a job or a run is as it is, in the words of the command line."""
-    number = item.id if isinstance(item, Job) else None
-    return item.reason and with_options(item.reason, job=number)
+    name = item.id if isinstance(item, Job) else item.name
+    return item.reason and with_options(item.reason, subject=name)

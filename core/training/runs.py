@@ -46,6 +46,7 @@ INSIGHTS_FILE = "insights.jsonl"
 MAX_INSIGHTS_BYTES = 256 * 1024
 OPTIONAL_FILES = {INSIGHTS_FILE: MAX_INSIGHTS_BYTES}
 """Committed where they were written; a run without them is whole too."""
+CUT_OFF = "cut off by a kill, a restart or a full disk: resume it"
 METRIC_COLUMNS = (
     "epoch",
     "train_cross_entropy",
@@ -191,7 +192,8 @@ def _read_progress(path: Path, variant: Variant) -> dict:
     state = status.get("state", "interrupted")
     if state not in ("queued", "stopped", "failed"):
         state = "interrupted"
-    return {"state": state, "epoch": epoch, "reason": status.get("reason")}
+    reason = status.get("reason") or (CUT_OFF if state == "interrupted" else None)
+    return {"state": state, "epoch": epoch, "reason": reason}
 
 
 def read_manifest(path: Path) -> dict:

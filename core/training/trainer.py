@@ -46,6 +46,8 @@ def describe_failure(error: Exception, choice: DeviceChoice, num_runs: int) -> s
         )
     if isinstance(error, NormLabError):
         return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the system'}: {error.strerror or error}. Mend that and resume."
     return f"torch failed on {choice.name}: {(str(error) or repr(error)).splitlines()[0]}"
 
 
@@ -55,10 +57,10 @@ def load_training_data(dataset: str, root: Path, choice: DeviceChoice) -> Traini
     Raises `DataError` for a missing or damaged file, `RunError` where memory does not suffice.
     """
     info, device = get_dataset(dataset), choice.device
-    train, test = (load_split(dataset, root, split) for split in ("train", "test"))
     try:
+        train, test = (load_split(dataset, root, split) for split in ("train", "test"))
         return _place(train, test, info, device)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         raise RunError(describe_failure(error, choice, 1)) from error
 
 
@@ -121,8 +123,8 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Trains to the end or until `stop`; yields an epoch at a time.
 
-        Raises `RunError` if a folder cannot be written, memory runs out or torch fails; each run
-        that is not done then says why in its folder.
+        Raises `RunError` if a folder cannot be written, memory runs out, a file is gone or torch
+        fails; each run that is not done then says why in its folder.
         """
         try:
             for replica, state in enumerate(self.engine.states):
@@ -130,7 +132,7 @@ class Trainer:
                     yield self._progress(replica, self.writers[replica].metrics[-1])
             for record in self.engine.fit():
                 yield from self._handle(record.replica, record.metrics)
-        except (NormLabError, RuntimeError) as error:
+        except (NormLabError, RuntimeError, MemoryError, OSError) as error:
             reason = describe_failure(error, self.choice, len(self.writers))
             self._fail_open_runs(reason)
             raise RunError(reason) from error
@@ -142,7 +144,10 @@ class Trainer:
         state, writer = self.engine.states[replica], self.writers[replica]
         if state.diverged:
             # The resume point of the epoch before holds the last finite weights.
-            writer.failed(f"diverged: the loss was not finite in epoch {state.epoch}")
+            writer.failed(
+                f"diverged: the loss was not finite in epoch {state.epoch}; "
+                "train it anew with a lower learning rate"
+            )
             return
         writer.record(state, metrics)
         yield self._progress(replica, metrics)

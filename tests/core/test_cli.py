@@ -20,6 +20,7 @@ from core.data import datasets
 from core.training import trainer as trainer_module
 from core.training.checkpoint import FILE_NAME
 from core.training.engine import Engine
+from core.training.job import KILLED, list_jobs
 from core.training.runs import INSIGHTS_FILE, list_runs, read_metrics, read_run
 from core.training.shard import Shard
 from core.training.storage import sha256
@@ -357,6 +358,8 @@ def kill(process, root: Path) -> dict:
     time.sleep(random.uniform(0, 0.2))
     process.kill()
     process.communicate(timeout=120)
+    (job,) = list_jobs(root)
+    assert (job.state, job.reason) == ("interrupted", KILLED)
     (run,) = list_runs(root)
     return run.to_dict()
 

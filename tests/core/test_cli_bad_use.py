@@ -148,7 +148,7 @@ def test_a_run_that_exists_is_not_trained_again(home, runs_dir):
     assert "interrupted" in line and "python -m core resume digits/gn/seed-1" in line
     (path / "run.json").write_text("{}")
     line = refuse(home, *command)
-    assert "damaged" in line and "delete the folder" in line
+    assert "damaged" in line and "python -m core delete digits/gn/seed-1" in line
     assert "is damaged" in refuse(home, "resume", "digits/gn/seed-1")
 
 

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,18 @@ from typer.testing import CliRunner, Result
 
 from core.__main__ import app
 from core.cli import training
+from core.device import DeviceChoice
 from core.errors import DataError
 from core.training import jobs
 from core.training import trainer as trainer_module
-from core.training.job import Job, find_job, job_path, list_jobs
+from core.training.job import Job, find_job, list_jobs
 from core.training.process import identity_from_dict
 from core.training.request import make_request
 from core.training.runs import list_runs, read_run
 from core.training.shard import Shard
 from core.training.storage import read_json
-from tests.training_helpers import REPOSITORY, tiny_data, train_tiny
+from tests.job_helpers import dead_process
+from tests.training_helpers import REPOSITORY, start_tiny, tiny_data, train_tiny
 
 DIGITS = ("--dataset", "digits", "--epochs", "1")
 
@@ -135,6 +139,8 @@ def test_failures_are_told_by_the_job_too(home, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Shard, "step", step)
+        choice = DeviceChoice("cuda", "a GPU", "the first choice")
+        patch.setattr(training, "select_device", lambda asked: choice)
         assert run_cli("train", "gn", *DIGITS).exit_code == 1
     with monkeypatch.context() as patch:
         patch.setattr(training, "_fetch_if_missing", fetch)
@@ -146,7 +152,8 @@ def test_failures_are_told_by_the_job_too(home, monkeypatch):
     assert {job["state"] for job in found.values()} == {"failed"}
     assert found[1]["reason"].startswith("out of memory") and "--device cpu" in found[1]["reason"]
     assert found[2]["reason"] == "train-images-idx3-ubyte is truncated: fetch it again."
-    assert found[3]["reason"].endswith("diverged: the loss was not finite in epoch 1")
+    assert "diverged: the loss was not finite in epoch 1; train it anew" in found[3]["reason"]
+    assert found[3]["reason"].endswith("with a lower --learning-rate")
 
 
 def test_a_stopped_job_is_resumed_as_another(home, monkeypatch):
@@ -165,6 +172,31 @@ def test_a_stopped_job_is_resumed_as_another(home, monkeypatch):
     job = find_job(home / "runs", 2)
     assert (job.state, job.kind, job.runs) == ("done", "resume", ("digits/gn/seed-1",))
     assert job.summary == "Going on with digits/gn/seed-1."
+
+
+def test_a_job_is_resumed_by_its_number(home):
+    root = home / "runs"
+    wanted = make_request("digits", ["gn", "ln"], epochs=1, name="Mine")
+    for seed in (1, 2):
+        lost = jobs.register(replace(wanted, seeds=(seed,)), root)
+        jobs.write_owner(lost.path, dead_process())
+    # The first never began; of the second, one run did.
+    runs = document(run_cli("resume", 1, "--json"))["runs"]
+    assert {(run["run"], run["state"], run["title"]) for run in runs} == {
+        ("digits/gn/seed-1", "done", "Mine"),
+        ("digits/ln/seed-1", "done", "Mine"),
+    }
+    (path,) = train_tiny(root, ("gn", 2, 1))
+    (path / "manifest.json").unlink()
+    runs = document(run_cli("resume", 2, "--json"))["runs"]
+    assert [(run["run"], run["state"]) for run in runs] == [
+        ("digits/gn/seed-2", "done"),
+        ("digits/ln/seed-2", "done"),
+    ]
+    assert [job.state for job in list_jobs(root)][:2] == ["done", "done"]
+    again = run_cli("resume", 2)
+    assert again.exit_code == 2 and "left nothing to go on with" in again.stderr
+    assert "number of one job" in run_cli("resume", 1, 2).stderr
 
 
 def test_waiting_jobs_are_listed_moved_and_left_alone(home):
@@ -221,8 +253,11 @@ import sys, time
 from pathlib import Path
 from core.training import jobs
 from core.training.request import make_request
-for key, epochs in (("gn", 500), ("ln", 4)):
-    jobs.start(make_request("digits", [key], epochs=epochs, device="cpu"), Path(sys.argv[1]))
+from core.training.runs import list_runs
+root = Path(sys.argv[1])
+unfinished = list_runs(root)
+jobs.start(make_request("digits", ["gn"], epochs=500, device="cpu"), root)
+jobs.start_resume(unfinished, root, device="cpu")
 print("started", flush=True)
 time.sleep(600)
 """
@@ -238,6 +273,8 @@ def wait_for(root: Path, number: int, wanted, seconds: float = 120) -> Job:
 
 def test_jobs_outlive_their_starter_and_the_queue_outlives_a_kill(home):
     root = home / "runs"
+    with ExitStack() as stack:
+        next(start_tiny(stack, root, ("ln", 1, 500)).run())
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(root)],
         cwd=REPOSITORY,
@@ -266,13 +303,12 @@ def _outlive(root: Path) -> None:
     identity_from_dict(read_json(first.path / "process.json")).send(signal.SIGKILL)
     wait_for(root, 1, lambda job: job.state == "interrupted", seconds=10)
     assert read_run(root / "digits/gn/seed-1", root).state == "interrupted"
-    wait_for(root, 2, lambda job: job.steps_done > 0)
+    begun = wait_for(root, 2, lambda job: job.epoch > 1)
+    assert begun.kind == "resume" and begun.runs == ("digits/ln/seed-1",)
     started = time.monotonic()
     jobs.stop(root, 2)
     second = jobs.wait_until_ended(root, 2, 30)
     assert second.state == "stopped" and time.monotonic() - started < 5
-    assert read_run(root / "digits/ln/seed-1", root).state == "stopped"
-    resumed = jobs.start_resume([read_run(root / "digits/ln/seed-1", root)], root)
-    assert wait_for(root, resumed.id, lambda job: not job.is_living).state == "done"
-    assert read_run(root / "digits/ln/seed-1", root).state == "done"
-    assert "digits/ln/seed-1" in (job_path(root, resumed.id) / "log.txt").read_text()
+    run = read_run(root / "digits/ln/seed-1", root)
+    assert run.state == "stopped" and run.epoch >= begun.epoch
+    assert "digits/ln/seed-1" in second.log.read_text()

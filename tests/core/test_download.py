@@ -285,7 +285,7 @@ def test_no_space_is_said_and_leaves_nothing(tmp_path, offer, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     message = fails(tmp_path)
-    assert "No space left on device" in message and "--data-dir or NORMLAB_DATA" in message
+    assert "No space left on device" in message and "NORMLAB_DATA" in message
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path, offer):

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import NormLabError, RunError
+from core.errors import DataError, NormLabError, RunError
 from core.training import storage
 from core.training import trainer as trainer_module
+from core.training import writer as writer_module
 from core.training.checkpoint import FILE_NAME, load_network
 from core.training.resume import read_resume_point
 from core.training.runs import list_runs, read_metrics, read_run
@@ -160,7 +161,7 @@ def test_a_disk_that_is_full_at_the_nth_write(tmp_path, number, earlier, referen
     for run in found:
         # Even the word "failed" cannot be written while the disk stays full.
         assert run.state == ("interrupted" if stays_full else "failed")
-        assert stays_full or "No space left on device" in run.reason
+        assert ("full disk: resume it" if stays_full else "No space left on device") in run.reason
         assert run.epoch <= number // 2
     train_on(root)
     assert summary(root / NAME) == reference
@@ -198,13 +199,58 @@ def test_a_folder_that_is_read_only_is_refused_or_fails(when):
         answer = answers.get(timeout=60)
         process.join()
         if when == "before":
-            assert "cannot be written: choose another folder with --runs-dir" in answer
+            assert "cannot be written: choose another folder (NORMLAB_RUNS)" in answer
             assert list(root.iterdir()) == []
         else:
             assert answer.startswith("Cannot write") and "Permission denied" in answer
             (run,) = list_runs(root)
             assert run.state == "interrupted" and run.epoch == 1
             folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("gone", ["run.json", "metrics.jsonl", ""])
+def test_files_that_are_gone_in_the_middle_end_it_with_a_reason(tmp_path, gone, monkeypatch):
+    """Never done, and never a traceback; "" is the whole folder."""
+    folder = tmp_path / NAME
+    with ExitStack() as stack:
+        epochs = start_tiny(stack, tmp_path, (*SPEC[:2], 2)).run()
+        next(epochs)
+        _remove_before_the_end(folder / gone, monkeypatch)
+        with pytest.raises(RunError, match="No such file or directory") as raised:
+            next(epochs)
+    assert "\n" not in str(raised.value)
+    assert [run.state for run in list_runs(tmp_path) if run.state == "done"] == []
+
+
+def _remove_before_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removes a file right before a run is committed, a folder at once."""
+    if path.is_dir():
+        shutil.rmtree(path)
+        return
+    plain = writer_module.encode_predictions
+    monkeypatch.setattr(
+        writer_module, "encode_predictions", lambda *args: (path.unlink(), plain(*args))[1]
+    )
+
+
+def test_data_that_are_gone_are_named_and_what_was_trained_stays(tmp_path, monkeypatch):
+    with ExitStack() as stack:
+        trainer = start_tiny(stack, tmp_path, SPEC)
+        next(iter(trainer.run()))
+        trainer.stop()
+    before = read_resume_point(tmp_path / NAME, shortened(*SPEC[::2]), 1)[1]
+
+    def missing(*args: object) -> None:
+        raise DataError("train-images-idx3-ubyte is missing: fetch it again.")
+
+    with monkeypatch.context() as patch, ExitStack() as stack:
+        patch.setattr(trainer_module, "load_training_data", missing)
+        with pytest.raises(DataError, match="train-images-idx3-ubyte is missing"):
+            resume_runs(stack, list_runs(tmp_path), tmp_path, tmp_path, CPU)
+    assert [run.state for run in list_runs(tmp_path)] == ["interrupted"]
+    assert read_resume_point(tmp_path / NAME, shortened(*SPEC[::2]), 1)[1] == before
+    train_on(tmp_path)
+    assert [run.state for run in list_runs(tmp_path)] == ["done"]
 
 
 @pytest.mark.parametrize("shift", [-86_400, 86_400])

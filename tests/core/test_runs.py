@@ -436,7 +436,7 @@ def test_a_run_is_found_by_its_name_first_here_then_among_the_shipped(
     ids=lambda name: repr(name[:20]),
 )
 def test_an_unknown_name_says_where_to_look(path, root, name):
-    with pytest.raises(RunError, match=r"No run .*`python -m core runs`"):
+    with pytest.raises(RunError, match=r"No run .* in .* or .*/\.$"):
         find_run(name, root)
 
 

@@ -35,7 +35,7 @@ def test_a_failure_at_any_moment_keeps_the_old_file_and_leaves_nothing(tmp_path,
     path = tmp_path / "file"
     path.write_bytes(b"old")
     fail(monkeypatch, name)
-    with pytest.raises(RunError, match="No space left on device.*--runs-dir") as error:
+    with pytest.raises(RunError, match="No space left on device.*NORMLAB_RUNS") as error:
         write_atomic(path, b"new")
     monkeypatch.undo()
     assert str(path) in str(error.value) and "\n" not in str(error.value)

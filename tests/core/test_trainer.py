@@ -241,6 +241,7 @@ def test_a_full_disk_before_the_start_says_so(tmp_path, monkeypatch):
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError("Unable to allocate 2.00 GiB for an array"),
     ],
 )
 def test_out_of_memory_is_said_in_one_line_and_can_be_resumed(
@@ -256,8 +257,10 @@ def test_out_of_memory_is_said_in_one_line_and_can_be_resumed(
             with pytest.raises(RunError) as raised:
                 list(trainer.run())
     said = str(raised.value)
-    assert said.startswith("out of memory on Test processor with 3 runs at once.")
-    assert "fewer" in said and "--device cpu" in said and "\n" not in said
+    assert said.startswith("out of memory on Test processor with 3 runs at once: train fewer")
+    assert "smaller batches." in said and "CPU" not in said and "\n" not in said
+    elsewhere = replace(CPU, type="cuda")
+    assert "or on the CPU" in trainer_module.describe_failure(error, elsewhere, 3)
     for run in list_runs(tmp_path):
         assert (run.state, run.reason) == ("failed", said)
     resume_all(tmp_path)
@@ -293,7 +296,7 @@ def test_a_run_that_diverges_fails_and_the_others_go_on(tmp_path, reference, mon
     runs = {run.name: run for run in list_runs(tmp_path)}
     diverged = runs.pop("digits/ln_l2/seed-2")
     assert diverged.state == "failed"
-    assert diverged.reason == "diverged: the loss was not finite in epoch 2"
+    assert diverged.reason.startswith("diverged: the loss was not finite in epoch 2; train it anew")
     assert diverged.epoch == 1
     for name, run in runs.items():
         assert run.state == "done" and summary(run.path) == reference[name]

@@ -192,7 +192,7 @@ def test_a_folder_that_cannot_be_written_is_refused_by_name(tmp_path, monkeypatc
     file = tmp_path / "file"
     file.touch()
     for root in (file, file / "below", file / "far" / "below"):
-        with pytest.raises(UsageError, match=f"{file} is not a folder.*--runs-dir"):
+        with pytest.raises(UsageError, match=f"{file} is not a folder.*NORMLAB_RUNS"):
             checks.check_writable(root)
     with pytest.raises(UsageError, match="File name too long"):
         checks.check_writable(tmp_path / ("x" * 300))
@@ -214,10 +214,10 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("done", ("already trained (20 epochs)", "--seeds")),
-        ("stopped", ("stopped after epoch 20", "python -m core resume mnist/gn/seed-1")),
-        ("interrupted", ("interrupted after epoch 20", "python -m core resume mnist/gn/seed-1")),
-        ("damaged", ("damaged", "metrics.jsonl", "delete")),
+        ("done", ("already trained (20 epochs)", "choose other seeds, or delete it")),
+        ("stopped", ("stopped after epoch 20", "resume it, or delete it")),
+        ("interrupted", ("interrupted after epoch 20", "resume it, or delete it")),
+        ("damaged", ("damaged", "metrics.jsonl", "delete it")),
     ],
 )
 def test_what_is_said_of_a_run_that_exists(tmp_path, state, words):
