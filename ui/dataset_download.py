@@ -73,15 +73,18 @@ def _start(key: str) -> None:
         threading.Thread(target=download.run, name=f"download-{key}", daemon=True).start()
 
 
-def offer(status: DatasetStatus, consequence: str = FAILURES_WITHOUT) -> None:
+def offer(
+    status: DatasetStatus, consequence: str = FAILURES_WITHOUT, *, key: str = "offer"
+) -> None:
     """Says that the images of a data set are not here or damaged and offers to fetch them.
 
-    `consequence` says what that means for the page: "so …".
+    `consequence` says what that means for the page: "so …". Each place on a page needs a `key` of
+    its own.
     """
     info = get_dataset(status.key)
     download = _downloads().get(status.key)
     state = "damaged" if status.damaged else "not on this machine"
-    with st.container(border=True, key="offer"):
+    with st.container(border=True, key=key):
         st.markdown(
             f":material/image_not_supported: **The {info.label} images are {state}**, "
             f"so {consequence}."
@@ -95,6 +98,7 @@ def offer(status: DatasetStatus, consequence: str = FAILURES_WITHOUT) -> None:
         if info.downloadable:
             st.button(
                 f"Download {info.label}",
+                key=f"{key}-download",
                 icon=":material/download:",
                 on_click=_start,
                 args=[status.key],

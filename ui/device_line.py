@@ -16,22 +16,26 @@ import time
 
 import streamlit as st
 
+from core.config import DEVICE_TYPES
 from ui.resources import REPOSITORY
 
 QUESTION = """
 import json
-from core.device import select_device
+from core.config import DEVICE_TYPES
+from core.device import is_available, select_device
 from core.errors import NormLabError
 try:
     answer = select_device().to_dict()
 except NormLabError as error:
     answer = {"name": "none", "reason": str(error)}
+answer["available"] = [kind for kind in DEVICE_TYPES if is_available(kind)]
 print(json.dumps(answer))
 """
 COMMAND = [sys.executable, "-c", QUESTION]
 DELAY_SECONDS = 3.0
 """Importing torch would take a core from the first page, which can wait less than this line."""
 TIMEOUT_SECONDS = 120
+LOOKING = "looking for the device…"
 UNKNOWN = "Device unknown: `python -m core doctor` says more."
 
 
@@ -73,17 +77,41 @@ class DeviceQuestion:
 
     def answer(self) -> str:
         """The device and the reason in one line; what to do where there is no answer."""
+        device = self._read()
+        try:
+            return f"{device['name']}: {device['reason']}"
+        except KeyError:
+            return UNKNOWN
+
+    def available(self) -> list[str]:
+        """The kinds of device that are here, as far as is known."""
+        found = self._read().get("available")
+        return [kind for kind in DEVICE_TYPES if kind in found] if isinstance(found, list) else []
+
+    def _read(self) -> dict:
         self._output.seek(0)
         try:
-            device = json.loads(self._output.read())
-            return f"{device['name']}: {device['reason']}"
-        except (ValueError, KeyError, TypeError):
-            return UNKNOWN
+            found = json.loads(self._output.read())
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 @st.cache_resource(show_spinner=False)
 def _question() -> DeviceQuestion:
     return DeviceQuestion()
+
+
+def available() -> list[str]:
+    """The kinds of device that training can choose here; [] until that is known."""
+    question = _question()
+    return [] if question.pending else question.available()
+
+
+def known() -> str:
+    """The line, as far as it is known."""
+    question = _question()
+    return LOOKING if question.pending else question.answer()
 
 
 def render() -> None:
@@ -98,7 +126,7 @@ def render() -> None:
 def _wait_for_answer() -> None:
     question = _question()
     if question.pending:
-        _show("looking for the device…")
+        _show(LOOKING)
     else:
         st.rerun()
 

@@ -51,6 +51,15 @@ def bound(name: str) -> dict[str, Any]:
     return {"key": name, "bind": "query-params"}
 
 
+def kept(name: str, default: Any) -> dict[str, Any]:
+    """Arguments for a widget that keeps its value through the session, whatever page shows it."""
+    mark = f"{name}-visit"
+    if value(mark) != visit():  # another page's widget of this key does not hand its value over
+        put(name, value(name, default))
+        put(mark, visit())
+    return {"key": name, "persist_state": "session"}
+
+
 def value(name: str, default: Any = None) -> Any:
     """The current value of the widget or entry `name`."""
     return st.session_state.get(name, default)

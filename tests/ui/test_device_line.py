@@ -33,6 +33,17 @@ def test_the_answer_names_device_and_reason(monkeypatch):
     assert wait(ask(monkeypatch, f"print('''{ANSWER}''')")) == "Two cores: no CUDA"
 
 
+def test_the_kinds_that_are_here_are_those_that_can_be_chosen(monkeypatch):
+    answer = '{"name": "A", "reason": "b", "available": ["cpu", "cuda", "tpu"]}'
+    question = ask(monkeypatch, f"print('''{answer}''')")
+    assert wait(question) == "A: b"
+    assert question.available() == ["cuda", "cpu"]
+    for code in (f"print('''{ANSWER}''')", "print('[]')", "raise SystemExit(1)"):
+        question = ask(monkeypatch, code)
+        wait(question)
+        assert question.available() == []
+
+
 @pytest.mark.parametrize(
     "code", ["raise SystemExit(1)", "print('{')", "print('[]')", "print('{}')", "print('null')"]
 )
