@@ -46,7 +46,7 @@ NORMALIZATION_WORDS = (
 
 
 @st.fragment
-def show(selection: Selection, choice: Choice) -> None:
+def show(selection: Selection, choice: Choice, *, live: bool = False) -> None:
     """The figures of one layer for the chosen variants; a change runs only this part again."""
     st.header("Inside the training", anchor=False)
     runs = [run for key in choice.variants for run in selection.by_variant.get(key, [])]
@@ -64,7 +64,7 @@ def show(selection: Selection, choice: Choice) -> None:
     said = summary(rows[rows["epoch"].between(*choice.epochs)], layer)
     if said:
         st.markdown(said)
-    draw(_figures(titles, rows, layer, choice), choice)
+    draw(_figures(titles, rows, layer, choice), choice, live=live)
     st.caption(WEIGHTS_WORDS)
     st.caption(NORMALIZATION_WORDS if layer in NORM_AFTER else "No normalization follows the head.")
 
@@ -97,7 +97,7 @@ def _figures(titles: Sequence[str], rows: pd.DataFrame, layer: str, choice: Choi
         log = is_log(quantity, choice.log)
         one = insight_curves(quantity, rows, epochs=choice.epochs, log=log)
         where = layer if quantity in OF_WEIGHTS else NORM_AFTER.get(layer, layer)
-        table = insight_table(quantity, rows, choice.epochs)
+        table = partial(insight_table, quantity, rows, choice.epochs)
         name = f"{quantity.column.replace('_', '-')}-{where}"
         figures.append(Figure(one, table, name, log, partial(describe_insight, layer=where)))
     return figures
@@ -105,19 +105,20 @@ def _figures(titles: Sequence[str], rows: pd.DataFrame, layer: str, choice: Choi
 
 def missing_sentence(missing: Sequence[Run], total: int) -> str:
     """Which of the `total` shown runs hold no insights, and the command that records them."""
-    names = _names(missing)
-    names = f"Of the shown runs {names}" if len(missing) < total else names[0].upper() + names[1:]
-    names += f" {'holds' if len(missing) == 1 else 'hold'} no insights"
+    who = names(missing)
+    who = f"Of the shown runs {who}" if len(missing) < total else who[0].upper() + who[1:]
+    who += f" {'holds' if len(missing) == 1 else 'hold'} no insights"
     command = retrain_command(missing)
     if command is None:
-        return f"{names}: they were trained before insights were recorded."
+        return f"{who}: they were trained before insights were recorded."
     here = any(resources.LOCAL_DIR in run.path.parents for run in missing)
     first = "once these are deleted, " if here else ""
     again = f"`{command}` trains again and records them; the runs then stand under Made here."
-    return f"{names}; {first}{again}"
+    return f"{who}; {first}{again}"
 
 
-def _names(runs: Iterable[Run]) -> str:
+def names(runs: Iterable[Run]) -> str:
+    """Such as "Group norm (seed 1), Layer norm (seeds 1-3)"."""
     groups: dict[str, list[int]] = {}
     for run in runs:
         groups.setdefault(run.path.parent.name, []).append(run.seed)
