@@ -13,7 +13,7 @@ from core.training.insights import NEAR_ZERO, WEIGHT_LAYERS
 from core.training.runs import Run
 from ui import address, resources, state
 from ui.charts import VARIANT_LABELS
-from ui.curves_view import Choice, Figure, draw
+from ui.curves_view import Choice, Figure, draw, kept
 from ui.insights_data import (
     NORM_AFTER,
     OF_NORMALIZATION,
@@ -25,6 +25,7 @@ from ui.insights_data import (
     is_log,
     summary,
 )
+from ui.live_runs import written
 from ui.state import Selection
 
 LAYER, SHOWN = "inside", "inside_show"
@@ -55,16 +56,15 @@ def show(selection: Selection, choice: Choice, *, live: bool = False) -> None:
     missing = [run for run, frame in found if frame.empty and run.state == "done"]
     if missing:
         st.info(missing_sentence(missing, len(runs)), icon=":material/info:")
-    kept = [(run, frame) for run, frame in found if not frame.empty]
-    if not kept:
+    kept_runs = [(run, frame) for run, frame in found if not frame.empty]
+    if not kept_runs:
         return
     layer, titles = _controls()
-    rows = insight_rows(kept)
-    rows = rows[rows["layer"].isin([layer, NORM_AFTER.get(layer)])]
-    said = summary(rows[rows["epoch"].between(*choice.epochs)], layer)
+    key = ("insights", layer, tuple(titles), repr(choice), written([run for run, _ in kept_runs]))
+    said, drawn = kept(key, lambda: _tell(kept_runs, titles, layer, choice))
     if said:
         st.markdown(said)
-    draw(_figures(titles, rows, layer, choice), choice, live=live)
+    draw(drawn, choice, live=live)
     st.caption(WEIGHTS_WORDS)
     st.caption(NORMALIZATION_WORDS if layer in NORM_AFTER else "No normalization follows the head.")
 
@@ -90,6 +90,16 @@ def _controls() -> tuple[str, list[str]]:
     return chosen, [title for title in QUANTITIES if title in titles]
 
 
+def _tell(
+    found: list[tuple[Run, pd.DataFrame]], titles: Sequence[str], layer: str, choice: Choice
+) -> tuple[str, list[Figure]]:
+    """What one layer did, in words and as figures."""
+    rows = insight_rows(found)
+    rows = rows[rows["layer"].isin([layer, NORM_AFTER.get(layer)])]
+    said = summary(rows[rows["epoch"].between(*choice.epochs)], layer)
+    return said, _figures(titles, rows, layer, choice)
+
+
 def _figures(titles: Sequence[str], rows: pd.DataFrame, layer: str, choice: Choice) -> list[Figure]:
     figures = []
     for title in titles:
@@ -99,7 +109,8 @@ def _figures(titles: Sequence[str], rows: pd.DataFrame, layer: str, choice: Choi
         where = layer if quantity in OF_WEIGHTS else NORM_AFTER.get(layer, layer)
         table = partial(insight_table, quantity, rows, choice.epochs)
         name = f"{quantity.column.replace('_', '-')}-{where}"
-        figures.append(Figure(one, table, name, log, partial(describe_insight, layer=where)))
+        words = partial(describe_insight, layer=where)
+        figures.append(Figure(one, table, name, log, choice.singles, words))
     return figures
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -12,13 +11,12 @@ import streamlit as st
 from core.training.runs import METRIC_COLUMNS, Run, read_metrics
 from ui import curves_insights, curves_view, resources, state
 from ui.curves_data import all_epochs
-from ui.curves_view import Choice
-from ui.live_runs import FOLLOWED, Signature, apart, epochs_done, signature, unfinished
+from ui.curves_view import Choice, Figure
+from ui.live_runs import FOLLOWED, Signature, apart, epochs_done, signature, unfinished, written
 from ui.state import Selection
 
 FOLLOW_SECONDS = 1.0
 WATCH_SECONDS = 2.0
-MAX_GROWING = 64
 
 
 def join(selection: Selection) -> Selection:
@@ -78,15 +76,20 @@ def draw(selection: Selection, shown: Selection, choice: Choice) -> None:
 
 
 def _draw(selection: Selection, seen: Signature, choice: Choice) -> None:
-    shown = join(selection)
+    joined, kept_out = _growing(selection)
+    shown = replace(selection, runs=(*selection.runs, *joined))
     if signature(shown.runs) != seen:
         st.rerun()
-    _say_what_grows(selection)
-    rows = epochs_of(shown)
-    rows = rows[rows["variant"].isin(choice.variants)]
+    _say_what_grows(joined, kept_out)
+    key = ("curves", repr(choice), written(shown.runs))
     live = is_live(shown)
-    curves_view.figures(choice, rows, live=live)
+    curves_view.draw(curves_view.kept(key, lambda: _figures(shown, choice)), choice, live=live)
     curves_insights.show(shown, choice, live=live)
+
+
+def _figures(shown: Selection, choice: Choice) -> list[Figure]:
+    rows = epochs_of(shown)
+    return curves_view.figures(choice, rows[rows["variant"].isin(choice.variants)])
 
 
 def epochs_of(shown: Selection) -> pd.DataFrame:
@@ -104,21 +107,11 @@ def metrics(run: Run) -> pd.DataFrame:
     """Like `resources.metrics`, also of a run that grows."""
     if run.state == "done":
         return resources.metrics(run)
-    try:
-        stat = (run.path / "metrics.jsonl").stat()
-    except FileNotFoundError:
-        return pd.DataFrame(columns=list(METRIC_COLUMNS))
-    return _read(str(run.path), (stat.st_mtime_ns, stat.st_size))
+    return pd.DataFrame(read_metrics(run.path), columns=list(METRIC_COLUMNS))
 
 
-@st.cache_resource(show_spinner=False, max_entries=MAX_GROWING)
-def _read(path: str, written: tuple[int, int]) -> pd.DataFrame:
-    return pd.DataFrame(read_metrics(Path(path)), columns=list(METRIC_COLUMNS))
-
-
-def _say_what_grows(selection: Selection) -> None:
+def _say_what_grows(joined: Sequence[Run], kept_out: Sequence[Run]) -> None:
     """One line per state of what has no end yet, and one for what is not drawn."""
-    joined, kept_out = _growing(selection)
     for name in FOLLOWED:
         if found := [run for run in joined if run.state == name]:
             st.markdown(_sentence(name, found))

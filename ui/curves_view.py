@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 import altair as alt
 import pandas as pd
@@ -25,6 +27,8 @@ AXIS_HINT = (
     "scroll with Ctrl or ⌘ to zoom, drag to move, double-click to reset."
 )
 PANELS_HINT = "Grey: the other variants. Point to read one epoch."
+MAX_KEPT = 32
+T = TypeVar("T")
 CHART_MIN_WIDTH, PANEL_MIN_WIDTH = 380, 230
 
 
@@ -108,14 +112,14 @@ def caption(choice: Choice, selection: Selection) -> None:
         )
 
 
-def figures(choice: Choice, rows: pd.DataFrame, *, live: bool = False) -> None:
-    """One chart per quantity, or a panel per quantity and variant, with downloads."""
+def figures(choice: Choice, rows: pd.DataFrame) -> list[Figure]:
+    """A figure for each chosen quantity."""
     theirs = history() if choice.published else history().iloc[:0]
     drawn = [
         curves(quantity, rows, theirs, epochs=choice.epochs, log=choice.log)
         for quantity in choice.quantities
     ]
-    draw([Figure(one, one.table, _name(one), log=choice.log) for one in drawn], choice, live=live)
+    return [Figure(one, one.table, _name(one), choice.log, choice.singles) for one in drawn]
 
 
 def _name(one: Curves) -> str:
@@ -124,15 +128,39 @@ def _name(one: Curves) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """Curves, what makes their table, the name of their files, their scale, and what tells them
-    in words.
+    """Curves, what makes their table, the name of their files, how they are drawn, and what tells
+    them in words. Its specifications are made once.
     """
 
     curves: Curves
     table: Callable[[], pd.DataFrame]
     name: str
     log: bool = False
+    singles: bool = False
     describe: Callable[[Curves], str] = describe
+
+    @cached_property
+    def one_axis(self) -> dict[str, Any]:
+        """All variants on one axis."""
+        return curves_spec(self.curves, log=self.log, singles=self.singles)
+
+    @cached_property
+    def panels(self) -> dict[str, dict[str, Any]]:
+        """A panel for each variant that has lines."""
+        return {
+            key: panel_spec(self.curves, key, log=self.log, singles=self.singles)
+            for key in dict.fromkeys(self.curves.lines["variant"])
+        }
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_KEPT)
+def kept(key: Any, _make: Callable[[], T]) -> T:
+    """What `_make` makes, from the last time if `key` was the same.
+
+    A page that follows a training is drawn every second, mostly with nothing new. Shared between
+    sessions: read it, never change it.
+    """
+    return _make()
 
 
 def draw(drawn: Sequence[Figure], choice: Choice, *, live: bool = False) -> None:
@@ -148,36 +176,34 @@ def draw(drawn: Sequence[Figure], choice: Choice, *, live: bool = False) -> None
     with st.grid(2, min_column_width=CHART_MIN_WIDTH):
         for figure in shown:
             with st.container():
-                _one_axis(figure, choice, live)
+                _one_axis(figure, live)
 
 
-def _one_axis(figure: Figure, choice: Choice, live: bool) -> None:
-    one, options = figure.curves, {"log": figure.log, "singles": choice.singles}
+def _one_axis(figure: Figure, live: bool) -> None:
+    one = figure.curves
     st.subheader(one.quantity.title, anchor=False)
     st.vega_lite_chart(
-        curves_spec(one, **options),
+        figure.one_axis,
         key=f"curve-{one.quantity.column}",
         alt=_words(figure, one, live),
         on_select="rerun",  # or Streamlit would reset the zoom with every new figure
         selection_mode=ZOOM,
     )
-    _downloads(figure, lambda: curves_chart(one, **options))
+    _downloads(figure, partial(curves_chart, one))
 
 
 def _panels(figure: Figure, choice: Choice, live: bool) -> None:
-    one, options = figure.curves, {"log": figure.log, "singles": choice.singles}
+    one = figure.curves
     st.subheader(one.quantity.title, anchor=False)
-    variants = [key for key in choice.variants if key in set(one.lines["variant"])]
+    variants = [key for key in choice.variants if key in figure.panels]
     with st.grid(3, min_column_width=PANEL_MIN_WIDTH):
         for variant in variants:
             with st.container(gap="xsmall"):
                 st.markdown(f"**{VARIANT_LABELS.get(variant, variant)}**")
-                st.vega_lite_chart(
-                    panel_spec(one, variant, **options),
-                    key=f"panel-{one.quantity.column}-{variant}",
-                    alt=_words(figure, one.only(variant), live),
-                )
-    _downloads(figure, lambda: panels_chart(one, variants, **options))
+                key = f"panel-{one.quantity.column}-{variant}"
+                words = _words(figure, one.only(variant), live)
+                st.vega_lite_chart(figure.panels[variant], key=key, alt=words)
+    _downloads(figure, partial(panels_chart, one, variants))
 
 
 def _words(figure: Figure, shown: Curves, live: bool) -> str:
@@ -194,7 +220,10 @@ def _words(figure: Figure, shown: Curves, live: bool) -> str:
     )
 
 
-def _downloads(figure: Figure, make: Callable[[], alt.TopLevelMixin]) -> None:
+def _downloads(figure: Figure, chart: Callable[..., alt.TopLevelMixin]) -> None:
+    def make() -> alt.TopLevelMixin:
+        return chart(log=figure.log, singles=figure.singles)
+
     files = {
         "CSV": lambda: csv_file(figure.table())(),
         "PNG": lambda: to_png(make()),

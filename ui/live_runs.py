@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from core.training.runs import Run, read_run
+from core.training.runs import INSIGHTS_FILE, Run, read_run
 
 FOLLOWED = {
     "running": "In training",
@@ -57,3 +57,21 @@ def epochs_done(runs: Sequence[Run]) -> str:
     done, planned = sorted({run.epoch for run in runs}), sorted({run.epochs for run in runs})
     far = f"{done[0]}" if len(done) == 1 else f"{done[0]} to {done[-1]}"
     return f"{far} of {' or '.join(map(str, planned))} epochs"
+
+
+def written(runs: Iterable[Run]) -> tuple[tuple, ...]:
+    """Changes with every epoch that one of them writes, and with its title."""
+    return tuple((str(run.path), run.digest, run.title, *_times(run)) for run in runs)
+
+
+def _times(run: Run) -> list[tuple[int, int] | None]:
+    return [file_time(run.path / name) for name in ("metrics.jsonl", INSIGHTS_FILE)]
+
+
+def file_time(path: Path) -> tuple[int, int] | None:
+    """When it was changed and its size; None where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
