@@ -31,6 +31,8 @@ GREY = "#8A94A0"
 ZOOM = "zoom"
 ZOOM_EVENT = "wheel![event.ctrlKey || event.metaKey]"
 """The wheel alone scrolls the page; two fingers on a touchpad are a wheel with Ctrl."""
+DRAG = "[pointerdown[event.pointerType === 'mouse'], window:pointerup] > window:pointermove!"
+"""A finger scrolls the page."""
 TABLES = ("lines", "ends", "singles", "published", "others", "bounds", "readout")
 Data = Mapping[str, Any]
 """What the layers draw: a table, or its mere name, for each of `TABLES`."""
@@ -157,7 +159,7 @@ def _spec(look: Look) -> dict[str, Any]:
 
 def _one_axis(look: Look, data: Data) -> alt.LayerChart:
     picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
-    zoom = alt.selection_interval(name=ZOOM, bind="scales", zoom=ZOOM_EVENT)
+    zoom = alt.selection_interval(name=ZOOM, bind="scales", zoom=ZOOM_EVENT, translate=DRAG)
     layers = _curve_layers(look, data, _y(look), picked=picked)
     layers[0] = layers[0].add_params(picked, zoom)
     chart = alt.LayerChart(layer=[*layers, _reading_rule(look, data)])
