@@ -55,6 +55,8 @@ def test_pointing_legend_and_zoom_are_selections():
     found = params(spec)
     assert found["legend"]["bind"] == "legend"
     assert found["zoom"]["bind"] == "scales"
+    assert "ctrlKey" in found["zoom"]["select"]["zoom"]  # the wheel alone scrolls the page
+    assert "mouse" in found["zoom"]["select"]["translate"]  # and so does a finger
     assert found["pointed"]["select"]["nearest"] is True
     tooltip = spec["layer"][-1]["encoding"]["tooltip"]
     assert len(tooltip) == 1 + 2 * len(VARIANTS)  # the epoch, then ours and the published
