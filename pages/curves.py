@@ -8,28 +8,21 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st
 
-from ui import curves_insights, curves_view, resources, sidebar
-from ui.curves_data import all_epochs
+from ui import curves_live, curves_view, sidebar
 
 selection = sidebar.render()
 
 st.title("Curves")
 st.write("How did loss and accuracy of each variant go during training, epoch by epoch?")
-sidebar.stop_without_runs(selection)
+shown = curves_live.join(selection)
+curves_live.watch(selection, shown)
+if not shown.runs:
+    sidebar.stop_without_runs(selection)
 
-rows = all_epochs(
-    [
-        (variant, run.seed, resources.metrics(run))
-        for variant, runs in selection.by_variant.items()
-        for run in runs
-    ]
-)
-choice = curves_view.controls(selection, last_epoch=int(rows["epoch"].max()))
-rows = rows[rows["variant"].isin(choice.variants)]
-if rows.empty or not choice.quantities:
+choice = curves_view.controls(shown, last_epoch=max(run.epochs for run in shown.runs))
+if not choice.variants or not choice.quantities:
     st.info("Choose at least one quantity and one variant.", icon=":material/info:")
     st.stop()
 
-curves_view.caption(choice, selection)
-curves_view.figures(choice, rows)
-curves_insights.show(selection, choice)
+curves_view.caption(choice, shown)
+curves_live.draw(selection, shown, choice)

@@ -51,12 +51,14 @@ class Curves:
 
     `lines`: `variant, epoch, value, low, high, num_seeds`, the mean over seeds with the lowest and
     the highest; `singles`: `variant, seed, epoch, value`; `published`: `variant, epoch, value`.
+    `epochs` is the first and the last of the axis; not all of them need have figures yet.
     """
 
     quantity: Quantity
     lines: pd.DataFrame
     singles: pd.DataFrame
     published: pd.DataFrame
+    epochs: tuple[int, int]
 
     def only(self, variant: str) -> Curves:
         """The curves of one variant."""
@@ -82,7 +84,8 @@ class Curves:
 def all_epochs(records: Sequence[tuple[str, int, pd.DataFrame]]) -> pd.DataFrame:
     """One row per variant, seed and epoch from (variant, seed, metrics) triples."""
     frames = [metrics.assign(variant=variant, seed=seed) for variant, seed, metrics in records]
-    return pd.concat(frames, ignore_index=True)
+    begun = [frame for frame in frames if not frame.empty]
+    return pd.concat(begun or frames, ignore_index=True)
 
 
 def curves(
@@ -110,7 +113,7 @@ def curves(
     # A logarithmic axis ends at the lowest value; what reaches below is drawn to its end.
     floor = float(singles["value"].min()) if log else 0
     lines = over_seeds(singles, floor, 100 if quantity.unit == "%" else math.inf)
-    return Curves(shown, lines, singles, theirs)
+    return Curves(shown, lines, singles, theirs, epochs)
 
 
 def as_error(quantity: Quantity) -> Quantity:

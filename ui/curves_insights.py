@@ -13,7 +13,7 @@ from core.training.insights import NEAR_ZERO, WEIGHT_LAYERS
 from core.training.runs import Run
 from ui import address, resources, state
 from ui.charts import VARIANT_LABELS
-from ui.curves_view import Choice, Figure, draw
+from ui.curves_view import Choice, Figure, draw, kept
 from ui.insights_data import (
     NORM_AFTER,
     OF_NORMALIZATION,
@@ -25,6 +25,7 @@ from ui.insights_data import (
     is_log,
     summary,
 )
+from ui.live_runs import written
 from ui.state import Selection
 
 LAYER, SHOWN = "inside", "inside_show"
@@ -46,7 +47,7 @@ NORMALIZATION_WORDS = (
 
 
 @st.fragment
-def show(selection: Selection, choice: Choice) -> None:
+def show(selection: Selection, choice: Choice, *, live: bool = False) -> None:
     """The figures of one layer for the chosen variants; a change runs only this part again."""
     st.header("Inside the training", anchor=False)
     runs = [run for key in choice.variants for run in selection.by_variant.get(key, [])]
@@ -55,16 +56,15 @@ def show(selection: Selection, choice: Choice) -> None:
     missing = [run for run, frame in found if frame.empty and run.state == "done"]
     if missing:
         st.info(missing_sentence(missing, len(runs)), icon=":material/info:")
-    kept = [(run, frame) for run, frame in found if not frame.empty]
-    if not kept:
+    kept_runs = [(run, frame) for run, frame in found if not frame.empty]
+    if not kept_runs:
         return
     layer, titles = _controls()
-    rows = insight_rows(kept)
-    rows = rows[rows["layer"].isin([layer, NORM_AFTER.get(layer)])]
-    said = summary(rows[rows["epoch"].between(*choice.epochs)], layer)
+    key = ("insights", layer, tuple(titles), repr(choice), written([run for run, _ in kept_runs]))
+    said, drawn = kept(key, lambda: _tell(kept_runs, titles, layer, choice))
     if said:
         st.markdown(said)
-    draw(_figures(titles, rows, layer, choice), choice)
+    draw(drawn, choice, live=live)
     st.caption(WEIGHTS_WORDS)
     st.caption(NORMALIZATION_WORDS if layer in NORM_AFTER else "No normalization follows the head.")
 
@@ -90,6 +90,16 @@ def _controls() -> tuple[str, list[str]]:
     return chosen, [title for title in QUANTITIES if title in titles]
 
 
+def _tell(
+    found: list[tuple[Run, pd.DataFrame]], titles: Sequence[str], layer: str, choice: Choice
+) -> tuple[str, list[Figure]]:
+    """What one layer did, in words and as figures."""
+    rows = insight_rows(found)
+    rows = rows[rows["layer"].isin([layer, NORM_AFTER.get(layer)])]
+    said = summary(rows[rows["epoch"].between(*choice.epochs)], layer)
+    return said, _figures(titles, rows, layer, choice)
+
+
 def _figures(titles: Sequence[str], rows: pd.DataFrame, layer: str, choice: Choice) -> list[Figure]:
     figures = []
     for title in titles:
@@ -97,27 +107,29 @@ def _figures(titles: Sequence[str], rows: pd.DataFrame, layer: str, choice: Choi
         log = is_log(quantity, choice.log)
         one = insight_curves(quantity, rows, epochs=choice.epochs, log=log)
         where = layer if quantity in OF_WEIGHTS else NORM_AFTER.get(layer, layer)
-        table = insight_table(quantity, rows, choice.epochs)
+        table = partial(insight_table, quantity, rows, choice.epochs)
         name = f"{quantity.column.replace('_', '-')}-{where}"
-        figures.append(Figure(one, table, name, log, partial(describe_insight, layer=where)))
+        words = partial(describe_insight, layer=where)
+        figures.append(Figure(one, table, name, log, choice.singles, words))
     return figures
 
 
 def missing_sentence(missing: Sequence[Run], total: int) -> str:
     """Which of the `total` shown runs hold no insights, and the command that records them."""
-    names = _names(missing)
-    names = f"Of the shown runs {names}" if len(missing) < total else names[0].upper() + names[1:]
-    names += f" {'holds' if len(missing) == 1 else 'hold'} no insights"
+    who = names(missing)
+    who = f"Of the shown runs {who}" if len(missing) < total else who[0].upper() + who[1:]
+    who += f" {'holds' if len(missing) == 1 else 'hold'} no insights"
     command = retrain_command(missing)
     if command is None:
-        return f"{names}: they were trained before insights were recorded."
+        return f"{who}: they were trained before insights were recorded."
     here = any(resources.LOCAL_DIR in run.path.parents for run in missing)
     first = "once these are deleted, " if here else ""
     again = f"`{command}` trains again and records them; the runs then stand under Made here."
-    return f"{names}; {first}{again}"
+    return f"{who}; {first}{again}"
 
 
-def _names(runs: Iterable[Run]) -> str:
+def names(runs: Iterable[Run]) -> str:
+    """Such as "Group norm (seed 1), Layer norm (seeds 1-3)"."""
     groups: dict[str, list[int]] = {}
     for run in runs:
         groups.setdefault(run.path.parent.name, []).append(run.seed)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 
 from core.published import SOURCE, history
 from ui import state
-from ui.charts import PADDING, VARIANT_LABELS
-from ui.charts_curves import curves_chart, describe, panel_chart, panels_chart
+from ui.charts import VARIANT_LABELS, to_png, to_svg
+from ui.charts_curves import ZOOM, curves_chart, curves_spec, describe, panel_spec, panels_chart
 from ui.curves_data import QUANTITIES, Curves, Quantity, curves
-from ui.downloads import download_row
+from ui.downloads import csv_file, download_files
 from ui.state import Selection
 
 PUBLISHED_DATASET = "mnist"
 ONE_AXIS, PANELS = "One axis", "Small multiples"
 DEFAULT_QUANTITIES = ["Test loss", "Test accuracy"]
-LEGEND_HINT = "Click a legend entry to single it out, double-click it to show all."
+AXIS_HINT = (
+    "Click a legend entry to single it out, double-click it to show all. Point to read one epoch; "
+    "scroll with Ctrl or ⌘ to zoom, drag to move, double-click to reset."
+)
+PANELS_HINT = "Grey: the other variants. Point to read one epoch."
+MAX_KEPT = 32
+T = TypeVar("T")
 CHART_MIN_WIDTH, PANEL_MIN_WIDTH = 380, 230
 
 
@@ -78,7 +87,7 @@ def controls(selection: Selection, *, last_epoch: int) -> Choice:
 def _epochs(last: int) -> tuple[int, int]:
     if last < 2:
         return 1, last
-    help_text = "Zooms all charts; scroll and drag on a chart zoom that one."
+    help_text = "Zooms all charts; Ctrl or ⌘ with scrolling zooms one."
     return st.slider(
         "Epochs", 1, last, (1, last), help=help_text, width=280, **state.bound("epochs")
     )
@@ -92,8 +101,7 @@ def caption(choice: Choice, selection: Selection) -> None:
         if several
         else "",
         f"Dashed: published ({SOURCE})." if choice.published else "",
-        "Grey: the other variants." if choice.panels else LEGEND_HINT,
-        "Point to read one epoch; scroll to zoom, drag to move, double-click to reset.",
+        PANELS_HINT if choice.panels else AXIS_HINT,
         "What is 0 cannot be shown on a log scale." if choice.log else "",
     ]
     st.caption(" ".join(filter(None, parts)))
@@ -104,14 +112,14 @@ def caption(choice: Choice, selection: Selection) -> None:
         )
 
 
-def figures(choice: Choice, rows: pd.DataFrame) -> None:
-    """One chart per quantity, or a panel per quantity and variant, with downloads."""
+def figures(choice: Choice, rows: pd.DataFrame) -> list[Figure]:
+    """A figure for each chosen quantity."""
     theirs = history() if choice.published else history().iloc[:0]
     drawn = [
         curves(quantity, rows, theirs, epochs=choice.epochs, log=choice.log)
         for quantity in choice.quantities
     ]
-    draw([Figure(one, one.table(), _name(one), log=choice.log) for one in drawn], choice)
+    return [Figure(one, one.table, _name(one), choice.log, choice.singles) for one in drawn]
 
 
 def _name(one: Curves) -> str:
@@ -120,47 +128,105 @@ def _name(one: Curves) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """Curves, the table and the name of their files, their scale, and what tells them in words."""
+    """Curves, what makes their table, the name of their files, how they are drawn, and what tells
+    them in words. Its specifications are made once.
+    """
 
     curves: Curves
-    table: pd.DataFrame
+    table: Callable[[], pd.DataFrame]
     name: str
     log: bool = False
+    singles: bool = False
     describe: Callable[[Curves], str] = describe
 
+    @cached_property
+    def one_axis(self) -> dict[str, Any]:
+        """All variants on one axis."""
+        return curves_spec(self.curves, log=self.log, singles=self.singles)
 
-def draw(drawn: Sequence[Figure], choice: Choice) -> None:
-    """Those that have lines, side by side or one below the other as panels."""
+    @cached_property
+    def panels(self) -> dict[str, dict[str, Any]]:
+        """A panel for each variant that has lines."""
+        return {
+            key: panel_spec(self.curves, key, log=self.log, singles=self.singles)
+            for key in dict.fromkeys(self.curves.lines["variant"])
+        }
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_KEPT)
+def kept(key: Any, _make: Callable[[], T]) -> T:
+    """What `_make` makes, from the last time if `key` was the same.
+
+    A page that follows a training is drawn every second, mostly with nothing new. Shared between
+    sessions: read it, never change it.
+    """
+    return _make()
+
+
+def draw(drawn: Sequence[Figure], choice: Choice, *, live: bool = False) -> None:
+    """Those that have lines, side by side or one below the other as panels.
+
+    While they are `live`, only the figures of a chart change, so that its zoom stays.
+    """
     shown = [figure for figure in drawn if not figure.curves.lines.empty]
     if choice.panels:
         for figure in shown:
-            _panels(figure, choice)
+            _panels(figure, choice, live)
         return
     with st.grid(2, min_column_width=CHART_MIN_WIDTH):
         for figure in shown:
             with st.container():
-                _one_axis(figure, choice)
+                _one_axis(figure, live)
 
 
-def _one_axis(figure: Figure, choice: Choice) -> None:
+def _one_axis(figure: Figure, live: bool) -> None:
     one = figure.curves
     st.subheader(one.quantity.title, anchor=False)
-    chart = curves_chart(one, log=figure.log, singles=choice.singles)
-    st.altair_chart(chart, key=f"curve-{one.quantity.column}", alt=figure.describe(one))
-    download_row(chart, figure.table, figure.name)
+    st.vega_lite_chart(
+        figure.one_axis,
+        key=f"curve-{one.quantity.column}",
+        alt=_words(figure, one, live),
+        on_select="rerun",  # or Streamlit would reset the zoom with every new figure
+        selection_mode=ZOOM,
+    )
+    _downloads(figure, partial(curves_chart, one))
 
 
-def _panels(figure: Figure, choice: Choice) -> None:
+def _panels(figure: Figure, choice: Choice, live: bool) -> None:
     one = figure.curves
     st.subheader(one.quantity.title, anchor=False)
-    variants = [key for key in choice.variants if key in set(one.lines["variant"])]
+    variants = [key for key in choice.variants if key in figure.panels]
     with st.grid(3, min_column_width=PANEL_MIN_WIDTH):
         for variant in variants:
-            chart = panel_chart(one, variant, log=figure.log, singles=choice.singles)
             with st.container(gap="xsmall"):
                 st.markdown(f"**{VARIANT_LABELS.get(variant, variant)}**")
                 key = f"panel-{one.quantity.column}-{variant}"
-                words = figure.describe(one.only(variant))
-                st.altair_chart(chart.properties(padding=PADDING), key=key, alt=words)
-    every = panels_chart(one, variants, log=figure.log, singles=choice.singles)
-    download_row(every, figure.table, figure.name)
+                words = _words(figure, one.only(variant), live)
+                st.vega_lite_chart(figure.panels[variant], key=key, alt=words)
+    _downloads(figure, partial(panels_chart, one, variants))
+
+
+def _words(figure: Figure, shown: Curves, live: bool) -> str:
+    """What is told who cannot see the chart.
+
+    While it is live, that must stay the same: the browser draws a chart anew whose words change.
+    """
+    if not live:
+        return figure.describe(shown)
+    labels = [VARIANT_LABELS.get(key, key) for key in dict.fromkeys(shown.lines["variant"])]
+    return (
+        f"{shown.quantity.axis_title} over epochs, followed while it is trained: "
+        f"{', '.join(labels)}. Their figures: download CSV."
+    )
+
+
+def _downloads(figure: Figure, chart: Callable[..., alt.TopLevelMixin]) -> None:
+    def make() -> alt.TopLevelMixin:
+        return chart(log=figure.log, singles=figure.singles)
+
+    files = {
+        "CSV": lambda: csv_file(figure.table())(),
+        "PNG": lambda: to_png(make()),
+        "SVG": lambda: to_svg(make()),
+    }
+    download_files(files, figure.name)

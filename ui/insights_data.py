@@ -80,7 +80,7 @@ def _spread_curves(quantity: Quantity, rows: pd.DataFrame, epochs: tuple[int, in
     lines = groups[["value", "low", "high"]].mean().join(groups.size().rename("num_seeds"))
     lines = lines.reset_index().sort_values(["variant", "epoch"], ignore_index=True)
     singles = part[["variant", "seed", "epoch", "value"]]
-    return Curves(quantity, lines, singles, NOT_PUBLISHED)
+    return Curves(quantity, lines, singles, NOT_PUBLISHED, epochs)
 
 
 def _part(rows: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:

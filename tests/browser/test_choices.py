@@ -82,7 +82,9 @@ def test_zoom_outlives_a_rerun(server, tab):
     before = axis_labels(page)
     box = page.locator(CHART).bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7)
+    page.keyboard.down("Control")
     page.mouse.wheel(0, -600)
+    page.keyboard.up("Control")
     page.wait_for_timeout(300)
     zoomed = axis_labels(page)
     assert zoomed != before
