@@ -6,7 +6,9 @@ that could change with every epoch are fixed by the planned epochs.
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 from collections.abc import Mapping
 
 import altair as alt
@@ -16,63 +18,83 @@ from ui.charts import PADDING
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
 HEIGHT = 110
+LEGEND_COLUMNS, LEGEND_ROW = 2, 18
 TITLES = {"test_accuracy_percent": "Test accuracy (%)", "test_loss": "Test loss (nats)"}
 OTHER_COLORS = ("#0072B2", "#D55E00", "#009E73", "#C65FA5", "#A07800", "#7F7F7F")
 OTHER_SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 
 
-def live_chart(
-    rows: pd.DataFrame, column: str, labels: Mapping[str, str], epochs: int, *, legend: bool
-) -> alt.LayerChart:
-    """`column` over the epochs of `ui.training_live.chart_rows`, a line for each of `labels`.
+def live_spec(column: str, labels: Mapping[str, str], epochs: int, *, legend: bool) -> dict:
+    """Draws `column` of `ui.training_live.chart_rows` over epochs, a line for each of `labels`.
 
-    `epochs` are planned. The newest epoch carries the variant's shape.
+    `epochs` are planned. The newest epoch carries the variant's shape. The same arguments give the
+    same specification, without the work of making it again every second.
     """
+    looks = tuple((key, label, *_look(key, n)) for n, (key, label) in enumerate(labels.items()))
+    return dict(_spec(column, looks, epochs, legend))
+
+
+def _look(key: str, place: int) -> tuple[str, str]:
+    """The colour and the shape of a variant."""
+    other = place % len(OTHER_COLORS)
+    return (
+        VARIANT_COLORS.get(key, OTHER_COLORS[other]),
+        VARIANT_SHAPES.get(key, OTHER_SHAPES[other]),
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _spec(column: str, looks: tuple[tuple[str, ...], ...], epochs: int, legend: bool) -> dict:
     x = alt.X(
         "epoch:Q",
-        title=None if legend else "Epoch",
+        title="Epoch",
         axis=alt.Axis(tickMinStep=1, tickCount=5, format="d", grid=False),
         scale=alt.Scale(domain=[0, max(epochs, 1)], nice=False),
     )
     y = alt.Y(
         f"{column}:Q",
         title=None,
-        axis=alt.Axis(tickCount=4, format="~g"),
+        axis=alt.Axis(tickCount=4, format=".4~f"),
         scale=alt.Scale(zero=False, nice=True),
     )
-    color, shape = _scales(list(labels), _legend(labels) if legend else None)
     tooltip = [
         alt.Tooltip("variant:N", title="Variant"),
         alt.Tooltip("epoch:Q", title="Epoch"),
         alt.Tooltip(f"{column}:Q", title=TITLES[column], format=".4~f"),
     ]
-    base = alt.Chart(rows).encode(x=x, y=y, color=color, tooltip=tooltip)
+    color, shape = _scales(looks, legend)
+    base = alt.Chart().encode(x=x, y=y, color=color, tooltip=tooltip)
     newest = base.transform_filter("datum.newest").encode(shape=shape)
-    marks = [base.mark_line(strokeWidth=1.8), newest.mark_point(filled=True, size=45)]
-    return alt.LayerChart(layer=marks).properties(height=HEIGHT, padding=PADDING)
+    marks = [base.mark_line(strokeWidth=1.8), newest.mark_point(filled=True, size=45, opacity=1)]
+    rows_above = math.ceil(len(looks) / LEGEND_COLUMNS) if legend else 0
+    height = HEIGHT + LEGEND_ROW * rows_above
+    chart = alt.LayerChart(layer=marks).properties(height=height, padding=PADDING)
+    return chart.to_dict()
 
 
-def _scales(keys: list[str], legend: alt.Legend | None) -> tuple[alt.Color, alt.Shape]:
-    def of(known: Mapping[str, str], others: tuple[str, ...]) -> alt.Scale:
-        spread = [known.get(key, others[n % len(others)]) for n, key in enumerate(keys)]
-        return alt.Scale(domain=keys, range=spread)
-
-    color = alt.Color("variant:N", scale=of(VARIANT_COLORS, OTHER_COLORS), legend=legend)
-    return color, alt.Shape("variant:N", scale=of(VARIANT_SHAPES, OTHER_SHAPES), legend=legend)
+def _scales(looks: tuple[tuple[str, ...], ...], legend: bool) -> tuple[alt.Color, alt.Shape]:
+    keys, labels, colors, shapes = (list(part) for part in zip(*looks, strict=True))
+    shown = _legend(dict(zip(keys, labels, strict=True))) if legend else None
+    return (
+        alt.Color("variant:N", scale=alt.Scale(domain=keys, range=colors), legend=shown),
+        alt.Shape("variant:N", scale=alt.Scale(domain=keys, range=shapes), legend=shown),
+    )
 
 
 def _legend(labels: Mapping[str, str]) -> alt.Legend:
     return alt.Legend(
         title=None,
         orient="top",
-        columns=2,
+        columns=LEGEND_COLUMNS,
         columnPadding=6,
         rowPadding=2,
         offset=2,
         padding=0,
-        labelExpr=f"{json.dumps(dict(labels))}[datum.value] || datum.value",
+        labelExpr=f"{json.dumps(labels)}[datum.value] || datum.value",
         labelFontSize=11,
         labelLimit=200,
+        symbolOpacity=1,
+        symbolSize=45,
     )
 
 

@@ -12,7 +12,7 @@ from core.training import jobs
 from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job, list_jobs
 from ui import resources, state, training_data, training_live
-from ui.charts_training import TITLES, describe_live, live_chart
+from ui.charts_training import TITLES, describe_live, live_spec
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 3.0
 MAX_ENDED = 10
@@ -28,6 +28,11 @@ SYMBOLS = {
     "stopped": ":material/stop_circle:",
     "interrupted": ":orange[:material/power_off:]",
 }
+STEADY = """<style>
+.st-key-training [data-stale="true"] { opacity: 1; transition: none; }
+</style>"""
+"""What is about to be drawn anew, each second, does not fade meanwhile."""
+
 FAILED = ":red[:material/error:]"
 
 
@@ -57,6 +62,7 @@ def _watch(handed: list[list[Job]]) -> None:
     if not (running or waiting or ended or state.value(TROUBLE)):
         return
     with st.container(key="training", gap="small"):
+        st.html(STEADY)
         _trouble()
         for job in running:
             _running(job)
@@ -107,7 +113,6 @@ def _running(job: Job) -> None:
     st.progress(training_data.share_done(job), text=training_data.progress_words(job))
     if job.reason:
         st.warning(f"Job {job.id}: {job.reason}.", icon=":material/warning:")
-    _figures(job)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if training_data.is_stopping(job):
             st.caption(":material/hourglass: Stopping: it saves what it has…")
@@ -115,27 +120,23 @@ def _running(job: Job) -> None:
             icon = ":material/stop_circle:"
             _button("Stop", f"stop-{job.id}", jobs.stop, resources.LOCAL_DIR, job.id, icon=icon)
         st.caption(f"Job {job.id}{f' on {where}' if where else ''}")
+    _figures(job)
 
 
 def _figures(job: Job) -> None:
     """What its runs have logged, as small charts and as a table."""
-    rows = training_live.live_rows(job, resources.LOCAL_DIR)
-    if rows.empty:
+    found = training_live.figures(job, resources.LOCAL_DIR)
+    if found is None:
         return
-    shown = training_live.chart_rows(rows)
-    labels = {
-        key: training_data.variant_label(job, key).replace(" norm", "")
-        for key in training_data.variant_keys(job)
-    }
-    epochs = training_data.last_epoch(job)
+    epochs, rows = training_data.last_epoch(job), found.rows
+    several = ", mean over seeds" if (rows["runs"] > 1).any() else ""
     for place, (column, title) in enumerate(TITLES.items()):
-        st.caption(f"{title}, mean over seeds" if (rows["runs"] > 1).any() else title)
-        chart = live_chart(shown, column, labels, epochs, legend=place == 0)
-        words = describe_live(shown, column, labels)
-        st.altair_chart(chart, key=f"training-{job.id}-{column}", alt=words)
+        st.caption(f"{title}{several}")
+        spec = live_spec(column, found.labels, epochs, legend=place == 0)
+        words = describe_live(rows, column, found.labels)
+        st.vega_lite_chart(rows, spec, key=f"training-{job.id}-{column}", alt=words)
     with st.expander("Newest epochs", key=f"training-{job.id}-epochs"):
-        table = training_live.epoch_table(job, rows)
-        st.table(table, hide_index=True, border="horizontal", alt="The newest epochs")
+        st.html(found.table)
 
 
 def _waiting(waiting: list[Job]) -> None:
