@@ -17,21 +17,24 @@ import pandas as pd
 from ui.charts import PADDING
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
-HEIGHT = 110
-LEGEND_COLUMNS, LEGEND_ROW = 2, 18
+DATA = "epochs"
+HEIGHT = 140
+LEGEND_COLUMNS, LEGEND_ROW = 2, 24
 TITLES = {"test_accuracy_percent": "Test accuracy (%)", "test_loss": "Test loss (nats)"}
 OTHER_COLORS = ("#0072B2", "#D55E00", "#009E73", "#C65FA5", "#A07800", "#7F7F7F")
 OTHER_SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 
 
-def live_spec(column: str, labels: Mapping[str, str], epochs: int, *, legend: bool) -> dict:
-    """Draws `column` of `ui.training_live.chart_rows` over epochs, a line for each of `labels`.
+def live_chart(
+    rows: pd.DataFrame, column: str, labels: Mapping[str, str], epochs: int, *, legend: bool
+) -> dict:
+    """`column` of `ui.training_live.chart_rows` over epochs, a line for each of `labels`.
 
-    `epochs` are planned. The newest epoch carries the variant's shape. The same arguments give the
-    same specification, without the work of making it again every second.
+    `epochs` are planned. The newest epoch carries the variant's shape. A Vega-Lite specification,
+    of which only the data set differs from one second to the next: nothing else is made again.
     """
     looks = tuple((key, label, *_look(key, n)) for n, (key, label) in enumerate(labels.items()))
-    return dict(_spec(column, looks, epochs, legend))
+    return {**_spec(column, looks, epochs, legend), "datasets": {DATA: rows}}
 
 
 def _look(key: str, place: int) -> tuple[str, str]:
@@ -63,7 +66,7 @@ def _spec(column: str, looks: tuple[tuple[str, ...], ...], epochs: int, legend: 
         alt.Tooltip(f"{column}:Q", title=TITLES[column], format=".4~f"),
     ]
     color, shape = _scales(looks, legend)
-    base = alt.Chart().encode(x=x, y=y, color=color, tooltip=tooltip)
+    base = alt.Chart(alt.NamedData(DATA)).encode(x=x, y=y, color=color, tooltip=tooltip)
     newest = base.transform_filter("datum.newest").encode(shape=shape)
     marks = [base.mark_line(strokeWidth=1.8), newest.mark_point(filled=True, size=45, opacity=1)]
     rows_above = math.ceil(len(looks) / LEGEND_COLUMNS) if legend else 0

@@ -12,7 +12,7 @@ from core.training import jobs
 from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job, list_jobs
 from ui import resources, state, training_data, training_live
-from ui.charts_training import TITLES, describe_live, live_spec
+from ui.charts_training import TITLES, describe_live, live_chart
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 3.0
 MAX_ENDED = 10
@@ -132,9 +132,9 @@ def _figures(job: Job) -> None:
     several = ", mean over seeds" if (rows["runs"] > 1).any() else ""
     for place, (column, title) in enumerate(TITLES.items()):
         st.caption(f"{title}{several}")
-        spec = live_spec(column, found.labels, epochs, legend=place == 0)
+        spec = live_chart(rows, column, found.labels, epochs, legend=place == 0)
         words = describe_live(rows, column, found.labels)
-        st.vega_lite_chart(rows, spec, key=f"training-{job.id}-{column}", alt=words)
+        st.vega_lite_chart(spec, key=f"training-{job.id}-{column}", alt=words)
     with st.expander("Newest epochs", key=f"training-{job.id}-epochs"):
         st.html(found.table)
 
