@@ -21,8 +21,9 @@ DATA = "epochs"
 HEIGHT = 140
 LEGEND_COLUMNS, LEGEND_ROW = 2, 24
 TITLES = {"test_accuracy_percent": "Test accuracy (%)", "test_loss": "Test loss (nats)"}
-OTHER_COLORS = ("#0072B2", "#D55E00", "#009E73", "#C65FA5", "#A07800", "#7F7F7F")
-OTHER_SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+OTHER_COLORS = ("#693CFF", "#B43C3C", "#D200B4", "#D2784B", "#7878FF", "#5A96E1")
+OTHER_SHAPES = ("triangle-right", "triangle-left")
+"""For variants beyond the six that have no look of their own yet."""
 
 
 def live_chart(
@@ -39,11 +40,8 @@ def live_chart(
 
 def _look(key: str, place: int) -> tuple[str, str]:
     """The colour and the shape of a variant."""
-    other = place % len(OTHER_COLORS)
-    return (
-        VARIANT_COLORS.get(key, OTHER_COLORS[other]),
-        VARIANT_SHAPES.get(key, OTHER_SHAPES[other]),
-    )
+    color, shape = OTHER_COLORS[place % len(OTHER_COLORS)], OTHER_SHAPES[place % len(OTHER_SHAPES)]
+    return VARIANT_COLORS.get(key, color), VARIANT_SHAPES.get(key, shape)
 
 
 @functools.lru_cache(maxsize=32)
