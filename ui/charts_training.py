@@ -99,10 +99,6 @@ def _legend(labels: Mapping[str, str]) -> alt.Legend:
     )
 
 
-def describe_live(rows: pd.DataFrame, column: str, labels: Mapping[str, str]) -> str:
-    """The chart in words: where each variant stands."""
-    stands = [
-        f"{labels[row['variant']]} {row[column]:.4g} after epoch {row['epoch']:.0f}"
-        for row in rows[rows["newest"]].to_dict("records")
-    ]
-    return f"{TITLES[column]} so far: {'; '.join(stands)}."
+def describe_live(column: str, labels: Mapping[str, str]) -> str:
+    """The chart in words that stay the same: other ones would make the browser draw it anew."""
+    return f"{TITLES[column]} after each epoch so far: {', '.join(labels.values())}. Figures below."

@@ -133,7 +133,7 @@ def _figures(job: Job) -> None:
     for place, (column, title) in enumerate(TITLES.items()):
         st.caption(f"{title}{several}")
         spec = live_chart(rows, column, found.labels, epochs, legend=place == 0)
-        words = describe_live(rows, column, found.labels)
+        words = describe_live(column, found.labels)
         st.vega_lite_chart(spec, key=f"training-{job.id}-{column}", alt=words)
     with st.expander("Newest epochs", key=f"training-{job.id}-epochs"):
         st.html(found.table)

@@ -85,7 +85,7 @@ def test_a_running_job_shows_progress_charts_and_epochs(running):
     bar = app.get("progress")[0].proto
     assert (bar.value, bar.text) == (20, "20 % · epoch 4 of 20 · about 65 s left")
     charts = [chart.proto for chart in app.get("vega_lite_chart")]
-    assert [chart.alt.split(" so far")[0] for chart in charts] == list(
+    assert [chart.alt.split(" after")[0] for chart in charts] == list(
         training_watch.TITLES.values()
     )
     assert app.expander[0].label == "Newest epochs"

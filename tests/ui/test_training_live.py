@@ -105,5 +105,5 @@ def test_colours_and_shapes_are_those_of_every_page_and_others_have_some():
 
 
 def test_the_chart_is_told_in_words():
-    words = describe_live(frame(3), "test_loss", {"gn": "Group"})
-    assert words == "Test loss (nats) so far: Group 0.5 after epoch 3."
+    words = describe_live("test_loss", {"gn": "Group", "ln": "Layer"})
+    assert words == "Test loss (nats) after each epoch so far: Group, Layer. Figures below."
