@@ -53,7 +53,11 @@ def _watch(handed: list[list[Job]]) -> None:
     """Draws the jobs; `handed` holds those that the page's own run has read, and is used up."""
     is_tick = not handed
     listed = _list() if is_tick else handed.pop()
-    _follow(listed, is_tick)
+    _draw(listed)
+    _follow(listed, is_tick)  # last, because a tick may be a click
+
+
+def _draw(listed: list[Job]) -> None:
     running = [job for job in listed if job.state == "running"]
     waiting = [job for job in listed if job.state == "queued"]
     ended = training_data.news(
