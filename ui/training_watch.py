@@ -184,10 +184,20 @@ def _ended(job: Job) -> None:
 
 
 def _show_button(job: Job) -> None:
-    """Leads to the overview of the runs made here."""
-    if st.button("Show them", key=f"training-show-{job.id}", icon=":material/visibility:"):
-        query = {state.SOURCE: state.LOCAL, state.DATASET: job.runs[0].split("/")[0]}
-        st.switch_page("pages/overview.py", query_params=query)
+    """Has the page show the runs made here of the job's data set."""
+    if st.button(
+        "Show them",
+        key=f"training-show-{job.id}",
+        icon=":material/visibility:",
+        on_click=_choose,
+        args=[job.runs[0].split("/")[0]],
+    ):
+        st.rerun()
+
+
+def _choose(dataset: str) -> None:
+    state.put(state.SOURCE, state.LOCAL)
+    state.put(state.DATASET, dataset)
 
 
 def _dismiss(job: Job) -> None:
