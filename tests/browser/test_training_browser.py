@@ -63,7 +63,7 @@ def test_a_training_is_followed_stopped_and_gone_on_with(
         follow(page)
         other = second.open(f"{address}/runs")
         expect(other.get_by_text("Training: Layer norm on Digits")).to_be_visible()
-        other.get_by_role("button", name="Stop", exact=True).click()
+        other.locator(".st-key-training").get_by_role("button", name="Stop", exact=True).click()
         for shown in (page, other):
             expect(shown.get_by_text("Layer norm on Digits: stopped in epoch")).to_be_visible()
         # What has ended without a result stays until it is dismissed, also beside a newer job.
