@@ -30,6 +30,7 @@ from ui import resources
 from ui.charts import VARIANT_LABELS
 from ui.charts_robustness import describe_curves, heat_table, severity_chart
 from ui.downloads import csv_file, download_files, download_row, json_file
+from ui.durations import duration
 from ui.picker import pick
 from ui.state import Selection
 
@@ -177,7 +178,7 @@ def _offer(selection: Selection, todo: dict[robustness.Cell, list[Run]], name: s
         return False
     seconds = _estimate(todo)
     asked = st.button(
-        f"Compute {what[0].lower()}{what[1:]} (about {_duration(seconds)})",
+        f"Compute {what[0].lower()}{what[1:]} (about {duration(seconds)})",
         icon=":material/play_arrow:",
         key=f"compute-robustness-{name}",
     )
@@ -189,10 +190,6 @@ def _estimate(todo: dict[robustness.Cell, list[Run]]) -> float:
     return passes / IMAGES_PER_SECOND / (os.cpu_count() or 1)
 
 
-def _duration(seconds: float) -> str:
-    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
-
-
 def _compute(dataset: str, todo: dict[robustness.Cell, list[Run]]) -> bool:
     from ui.explain_resources import use_one_thread
 
@@ -202,7 +199,7 @@ def _compute(dataset: str, todo: dict[robustness.Cell, list[Run]]) -> bool:
 
     def report(done: int, total: int) -> None:
         left = (time.monotonic() - started) * (total - done) / max(done, 1)
-        words = f"{_duration(left)} left" if done else "corrupting the first images"
+        words = f"{duration(left)} left" if done else "corrupting the first images"
         bar.progress(done / total, f"{done} of {total} evaluations, {words}")
 
     try:

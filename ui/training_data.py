@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from core.config import VARIANTS
 from core.data.datasets import DATASETS
-from core.training import jobs
 from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job, read_quietly
 from core.training.request import describe_variant
-from core.training.runs import is_run_name, read_run
+from core.training.runs import is_run_name
 from core.training.storage import write_atomic
+from ui.durations import duration
 
 RECENT_SECONDS = 600.0
 """An end is news for so long, also to those who come later."""
@@ -85,20 +85,8 @@ def progress_words(job: Job) -> str:
     words = f"{100 * share_done(job):.0f} % · epoch {epoch} of {job.epochs}"
     if job.steps_done >= job.total_steps:
         return f"{words} · testing and saving…"
-    left = "" if job.seconds_left is None else f" · {duration(job.seconds_left)} left"
+    left = "" if job.seconds_left is None else f" · about {duration(job.seconds_left)} left"
     return f"{words}{left}"
-
-
-def duration(seconds: float) -> str:
-    """An estimated time in words, no more exact than it is known: "about 40 s"."""
-    if seconds < 5:
-        return "a few seconds"
-    if seconds < 90:
-        return f"about {5 * round(seconds / 5)} s"
-    if seconds < 90 * 60:
-        return f"about {round(seconds / 60)} min"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"about {hours} h {minutes} min" if hours < 10 else f"about {hours} h"
 
 
 def is_stopping(job: Job) -> bool:
@@ -219,19 +207,3 @@ def log_tail(job: Job) -> str:
     except OSError:
         return ""
     return "\n".join(line for line in lines[-LOG_LINES:] if line.strip())
-
-
-def resume(job: Job, runs_dir: Path) -> Job:
-    """Goes on with all of its runs that are unfinished; begins anew where none has begun.
-
-    `UsageError` or `RunError` says why that cannot be.
-    """
-    begun = _begun(unfinished(job, runs_dir), runs_dir)
-    runs = [read_run(runs_dir / name, runs_dir) for name in begun]
-    if not runs and job.request is not None:
-        return jobs.start(job.request, runs_dir)
-    return jobs.start_resume(runs, runs_dir)
-
-
-def _begun(names: Iterable[str], runs_dir: Path) -> list[str]:
-    return [name for name in names if (runs_dir / name / "run.json").exists()]

@@ -20,6 +20,7 @@ from core.training.request import (
     make_request,
     variant_key,
 )
+from ui.durations import duration
 
 LABELS = {
     "seeds": "Seeds",
@@ -168,13 +169,6 @@ def cost_words(found: Estimate | None) -> str:
     if found is None:
         return "How long it takes cannot be said before something was trained on this device."
     return f"Takes about {duration(found.seconds)}, {found.source}."
-
-
-def duration(seconds: float) -> str:
-    """Such as "40 s", "9 min" or "3.5 h"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def turn_words(living: Sequence[Job], seconds: float | None) -> str:

@@ -179,7 +179,7 @@ def _ended(job: Job) -> None:
             _show_button(job)
         if job.state in RESUMABLE_STATES and training_data.unfinished(job, here):
             icon = ":material/play_arrow:"
-            _button("Resume", f"resume-{job.id}", training_data.resume, job, here, icon=icon)
+            _button("Resume", f"resume-{job.id}", jobs.resume_job, here, job.id, icon=icon)
         _button("Dismiss", f"dismiss-{job.id}", _dismiss, job, type="tertiary")
 
 

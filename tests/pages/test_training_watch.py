@@ -148,13 +148,13 @@ def test_what_did_not_end_says_why_and_can_go_on(here, monkeypatch, state, reaso
     job.log.write_text("first\nlast words\n")
     end(job, state, reason=reason, epoch=2, epochs=9)
     resumed = []
-    monkeypatch.setattr("ui.training_data.resume", lambda *found: resumed.append(found))
+    monkeypatch.setattr(jobs, "resume_job", lambda *found: resumed.append(found))
     app = draw()
     assert said in texts(app) and labels(app) == ["Resume", "Dismiss"]
     assert [code.value for code in app.code] == (["first\nlast words"] if state == "failed" else [])
     button(app, "Resume").click()
     draw(app)
-    assert [(job.id, where) for job, where in resumed] == [(1, here)]
+    assert resumed == [(here, 1)]
 
 
 def test_what_cannot_be_done_is_one_line_until_it_is_closed(here, monkeypatch):
@@ -162,7 +162,7 @@ def test_what_cannot_be_done_is_one_line_until_it_is_closed(here, monkeypatch):
         raise UsageError("The folder cannot be written.")
 
     end(jobs.register(request(1), here), "stopped")
-    monkeypatch.setattr("ui.training_data.resume", refuse)
+    monkeypatch.setattr(jobs, "resume_job", refuse)
     app = draw()
     button(app, "Resume").click()
     draw(app)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from core.config import VARIANTS
-from core.errors import UsageError
 from core.training import jobs
 from core.training.job import Job, list_jobs
 from core.training.request import custom_variant, make_request
@@ -54,20 +53,6 @@ def test_a_variant_of_ones_own_is_named_by_what_is_unusual(tmp_path):
     assert training_data.subject(job) == "Group norm (4 channels per group) on Digits"
     assert training_data.last_epoch(job) == 3
     assert training_data.last_epoch(replace(job, epochs=5)) == 5
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "a few seconds"),
-        (42, "about 40 s"),
-        (100, "about 2 min"),
-        (5 * 3600 + 600, "about 5 h 10 min"),
-        (40 * 3600, "about 40 h"),
-    ],
-)
-def test_a_time_is_no_more_exact_than_it_is_known(seconds, words):
-    assert training_data.duration(seconds) == words
 
 
 def test_progress_says_how_far_it_is_and_how_long_it_takes(tmp_path):
@@ -168,37 +153,3 @@ def test_the_log_ends_with_its_last_lines(tmp_path):
     job.log.write_bytes(b"\xff" * 10_000 + b"".join(b"line %d\n\n" % n for n in range(30)))
     lines = training_data.log_tail(job).splitlines()
     assert lines[-1] == "line 29" and len(lines) <= training_data.LOG_LINES
-
-
-@pytest.fixture
-def started(monkeypatch):
-    """What would be started, instead of starting it."""
-    calls: list[tuple] = []
-    monkeypatch.setattr(jobs, "start", lambda *found: calls.append(("start", *found)))
-    monkeypatch.setattr(jobs, "start_resume", lambda *found: calls.append(("resume", *found)))
-    return calls
-
-
-def test_resume_takes_the_unfinished_runs_that_have_begun(tmp_path, started):
-    asked = make_request("digits", ["gn"], seeds=(1, 2, 3), epochs=2)
-    for seed in (1, 2):
-        write_run(tmp_path, "digits", VARIANTS["gn"], seed)
-    (tmp_path / "digits/gn/seed-2/manifest.json").unlink()
-    job = made(tmp_path, state="stopped", request=asked, runs=asked.runs)
-    assert training_data.unfinished(job, tmp_path) == ["digits/gn/seed-2", "digits/gn/seed-3"]
-    training_data.resume(job, tmp_path)
-    [(what, runs, where)] = started
-    assert (what, [run.name for run in runs], where) == ("resume", ["digits/gn/seed-2"], tmp_path)
-
-
-def test_what_never_began_begins_anew(tmp_path, started):
-    asked = make_request("digits", ["gn"], epochs=2)
-    training_data.resume(made(tmp_path, request=asked, runs=asked.runs), tmp_path)
-    assert started == [("start", asked, tmp_path)]
-
-
-def test_a_resume_that_cannot_be_says_why(tmp_path):
-    job = ended(tmp_path, 1, "stopped")
-    jobs.register(request(1), tmp_path)
-    with pytest.raises(UsageError, match="Job 2 waits to train"):
-        training_data.resume(job, tmp_path)

@@ -15,7 +15,6 @@ from ui.training_request import (
     FormValues,
     cost_words,
     differences,
-    duration,
     own_variant,
     published_recipe,
     turn_words,
@@ -133,14 +132,6 @@ def test_what_it_costs_is_said_with_its_source():
         "Takes about 9 min, at the pace of job 3."
     )
     assert "cannot be said" in cost_words(None)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "1 s"), (40.4, "40 s"), (89, "89 s"), (90, "2 min"), (5000, "83 min"), (9000, "2.5 h")],
-)
-def test_durations_are_for_people(seconds, words):
-    assert duration(seconds) == words
 
 
 def test_whose_turn_comes_before_is_said(tmp_path):
