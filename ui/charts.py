@@ -7,14 +7,17 @@ colours the background and the text; exported figures get their own light palett
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import altair as alt
 
+from core.config import VARIANT_LABELS as VARIANT_LABELS
 from core.config import VARIANTS
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
-VARIANT_LABELS = {key: variant.label for key, variant in VARIANTS.items()}
 PNG_SCALE = 2
+SHORT_LABEL = 24
+"""Letters of a name of which three fit beside each other on a phone."""
 PADDING = {"left": 4, "top": 4, "right": 8, "bottom": 4}
 """In pixels; Streamlit's own leaves a gap below every chart."""
 EXPORT_CONFIG = {
@@ -41,26 +44,37 @@ def variant_shape_scale() -> alt.Scale:
 def variant_label_expression(*, short: bool = False) -> str:
     """A Vega expression that turns a variant key into its label, for axes and legends.
 
-    `short` leaves out the word "norm", for narrow axes.
+    `short` leaves out the word "norm", for narrow axes. What stands in brackets is a second line.
     """
-    labels = {
-        key: text.replace(" norm", "") if short else text for key, text in VARIANT_LABELS.items()
-    }
+    labels = {key: _lines(text, short) for key, text in VARIANT_LABELS.copy().items()}
     return f"{json.dumps(labels)}[datum.value] || datum.value"
 
 
-def variant_legend(*, offset: int = 4) -> alt.Legend:
-    """A legend of variants above the chart, `offset` pixels from it, which fits a phone."""
+def _lines(label: str, short: bool) -> str | list[str]:
+    name, bracket, rest = label.partition(" (")
+    name = name.replace(" norm", "") if short else name
+    return [name, rest.removesuffix(")")] if bracket else name
+
+
+def variant_legend(shown: Iterable[str] = VARIANTS, *, offset: int = 4) -> alt.Legend:
+    """A legend of the variants `shown` above the chart, `offset` pixels from it, for a phone too.
+
+    Long names get a line each.
+    """
+    keys = [key for key in VARIANT_COLORS if key in set(shown)]
+    long = any(len(VARIANT_LABELS.get(key, key)) > SHORT_LABEL for key in keys)
     return alt.Legend(
         title=None,
         orient="top",
-        columns=3,
+        values=keys,
+        columns=1 if long else 3,
         columnPadding=8,
         rowPadding=4,
         offset=offset,
         padding=0,
         labelExpr=variant_label_expression(short=True),
         labelFontSize=11,
+        labelLimit=300,
         symbolOpacity=1,
     )
 

@@ -87,7 +87,7 @@ def _curve_layers(
         color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
         return alt.Chart(frame).encode(x=_x(), y=value, color=color, opacity=shown)
 
-    legend = variant_legend() if picked is not None else None
+    legend = variant_legend(curves.lines["variant"]) if picked is not None else None
     last = curves.lines.loc[curves.lines.groupby("variant")["epoch"].idxmax()]
     shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
     layers = []

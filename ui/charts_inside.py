@@ -51,7 +51,7 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
     layers = list(dict.fromkeys(frame["layer"]))
     axis = alt.Axis(labelAngle=-45, labelOverlap=False, grid=False)
     x = alt.X("layer:N", sort=layers, title="Layer", axis=axis)
-    legend = variant_legend()
+    legend = variant_legend(frame["variant"])
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
     base = alt.Chart(frame).encode(
         x=x,

@@ -41,16 +41,17 @@ def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> 
     """
     picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
     frame = summary.assign(label=summary["variant"].replace(VARIANT_LABELS))
+    legend = variant_legend(frame["variant"], offset=16)
     base = alt.Chart(frame).encode(
         x=_x(kind),
         y=_y(),
-        color=alt.Color("variant:N", scale=variant_color_scale(), legend=variant_legend(offset=16)),
+        color=alt.Color("variant:N", scale=variant_color_scale(), legend=legend),
     )
     several = frame["num_seeds"].max() > 1
     interval = base.mark_area() if several else base.mark_rule(strokeWidth=2)
     opacity = 0.15 if several else 0.5
     ends = {"y": alt.Y("low_percent:Q", title=ACCURACY_TITLE), "y2": "high_percent:Q"}
-    shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=variant_legend(offset=16))
+    shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
     layers = [
         interval.encode(**ends, opacity=_unless_singled_out(picked, opacity)),
         base.mark_line(strokeWidth=2).encode(opacity=_unless_singled_out(picked, 1.0)),

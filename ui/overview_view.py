@@ -67,6 +67,7 @@ def side_by_side(variants: pd.DataFrame) -> None:
         "Normalization": variants["norm"],
         "L1, λ": variants["l1_weight"].map(_weight),
         "L2, weight decay": variants["weight_decay"].map(_weight),
+        "Epochs": variants["epochs"].astype(str),
         "Trainable parameters": variants["parameters"].map("{:,.0f}".format, na_action="ignore"),
         "Seeds": variants["num_seeds"].astype(str) if several else None,
         "**Test accuracy (%)**": variants["accuracy_percent"].map("**{:.2f}**".format),

@@ -27,6 +27,8 @@ from core.training.runs import (
     read_metrics,
     read_predictions,
 )
+from ui import state
+from ui.pooling import Pool, pool
 
 if TYPE_CHECKING:
     from core.data.datasets import DatasetStatus
@@ -57,6 +59,27 @@ def datasets_with_runs(*, local: bool = False) -> list[str]:
     """Keys of the data sets that have at least one run folder."""
     root = LOCAL_DIR if local else SHIPPED_DIR
     return sorted({path.parts[-3] for path in root.glob("*/*/seed-*")})
+
+
+def runs_by_source(dataset: str, source: str) -> tuple[list[Run], list[Run]]:
+    """The finished runs of `dataset` that `source` names: the shipped ones, those made here."""
+    shipped = [] if source == state.LOCAL else runs(dataset)
+    return shipped, [] if source == state.SHIPPED else runs(dataset, local=True)
+
+
+def pooled(dataset: str, source: str, seed: int | None = None) -> Pool:
+    """Those of them, of every seed or of one, that may stand together; see `ui.pooling`."""
+    shipped, local = (
+        [run for run in found if seed in (None, run.seed)]
+        for found in runs_by_source(dataset, source)
+    )
+    return pool(shipped, local)
+
+
+def every_run_made_here() -> list[Run]:
+    """All runs made here, whatever their data set and state."""
+    found = (all_runs(dataset, local=True) for dataset in datasets_with_runs(local=True))
+    return [run for of_dataset in found for run in of_dataset]
 
 
 def _fingerprint(folder: Path) -> tuple:

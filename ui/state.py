@@ -22,15 +22,19 @@ DATASET = "dataset"
 SEED = "seed"
 SOURCE = "runs"
 ALL_SEEDS = "all"
-SHIPPED, LOCAL = "shipped", "local"
+SHIPPED, LOCAL, TOGETHER = "shipped", "local", "together"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the sidebar has chosen: a data set and its finished runs of the chosen seeds."""
+    """What the sidebar has chosen: a data set and its finished runs of the chosen seeds.
+
+    Those of one variant may be averaged; `source` says where they were trained.
+    """
 
     dataset: str
     runs: tuple[Run, ...] = ()
+    source: str = SHIPPED
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -39,9 +43,9 @@ class Selection:
 
     @property
     def by_variant(self) -> dict[str, list[Run]]:
-        """The runs of each variant that has any, in the order of `VARIANTS`, by seed."""
+        """The runs of each variant that has any, by seed; the six first, in their order."""
         groups: dict[str, list[Run]] = {key: [] for key in VARIANTS}
-        for run in sorted(self.runs, key=lambda run: run.seed):
+        for run in sorted(self.runs, key=lambda run: (run.path.parent.name, run.seed)):
             groups.setdefault(run.variant.key if run.variant else "", []).append(run)
         return {key: runs for key, runs in groups.items() if runs}
 
@@ -59,6 +63,11 @@ def value(name: str, default: Any = None) -> Any:
 def dataset() -> str:
     """The key of the data set the sidebar shows; "" before `sidebar.render()`."""
     return value(DATASET, "")
+
+
+def source() -> str:
+    """Whether the shipped runs are shown, those made here, or both together."""
+    return value(SOURCE) or SHIPPED
 
 
 def seed() -> int | None:
