@@ -59,22 +59,23 @@ def _lines(label: str, short: bool) -> str | list[str]:
 def variant_legend(shown: Iterable[str] = VARIANTS, *, offset: int = 4) -> alt.Legend:
     """A legend of the variants `shown` above the chart, `offset` pixels from it, for a phone too.
 
-    Long names get a line each.
+    Two long names fit beside each other, with their end cut off where they must.
     """
-    keys = [key for key in VARIANT_COLORS if key in set(shown)]
+    asked = set(shown)
+    keys = [key for key in list(VARIANT_COLORS) if key in asked]
     long = any(len(VARIANT_LABELS.get(key, key)) > SHORT_LABEL for key in keys)
     return alt.Legend(
         title=None,
         orient="top",
         values=keys,
-        columns=1 if long else 3,
+        columns=2 if long else 3,
         columnPadding=8,
         rowPadding=4,
         offset=offset,
         padding=0,
         labelExpr=variant_label_expression(short=True),
         labelFontSize=11,
-        labelLimit=300,
+        labelLimit=130,
         symbolOpacity=1,
     )
 

@@ -23,13 +23,11 @@ def verdict(pairs: pd.DataFrame, selection: Selection) -> None:
     answer, _, detail = resolution_sentence(pairs, VARIANT_LABELS).partition(". ")
     images = selection.runs[0].final["num_images"]
     runs = "1 run" if len(selection.runs) == 1 else f"{len(selection.runs)} runs"
-    several = len(selection.seeds) > 1
-    seeds = f"{len(selection.seeds)} seeds" if several else f"seed {selection.seeds[0]}"
     st.subheader(answer.removesuffix(".") + ".", anchor=False)
     st.write(detail)
     st.caption(
-        f"{DATASETS[selection.dataset].label}, {images:,} test images · {runs} · {seeds} "
-        "· last epoch, never the best"
+        f"{DATASETS[selection.dataset].label}, {images:,} test images · {runs} · "
+        f"{selection.seeds_said} · last epoch, never the best"
     )
 
 

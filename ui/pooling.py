@@ -7,7 +7,7 @@ their settings, recipe and number of epochs, and no seed may count twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.config import VARIANTS, Recipe, Variant, variant_label
@@ -89,6 +89,16 @@ def name_runs(runs: Iterable[Run]) -> str:
         f"{variant_label(key)} ({_seeds(seeds)}; {epochs} epoch{'s' * (epochs != 1)})"
         for (key, epochs), seeds in groups.items()
     )
+
+
+def say_who_is_missing(by_variant: Mapping[str, Sequence[Run]], seed: int) -> str:
+    """Which variants have no run of the seed that is asked for; "" if all have one."""
+    missing = [
+        variant_label(key)
+        for key, runs in by_variant.items()
+        if all(run.seed != seed for run in runs)
+    ]
+    return f"Not trained with seed {seed}: {', '.join(missing)}." if missing else ""
 
 
 def _seeds(seeds: Sequence[int]) -> str:

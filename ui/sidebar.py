@@ -68,18 +68,16 @@ def _none_made_here(dataset: str) -> str:
 def _source_picker() -> str:
     """Which runs are shown; asked only where any was made here, else the shipped ones."""
     asked, shown = state.requested(state.SOURCE), SOURCES[state.SHIPPED]
-    if asked not in (None, *SOURCES.values()):
+    if asked is not None and asked not in SOURCES.values():
         words = "Shipped, Made here or Together"
         st.warning(f"The address asks for runs {asked[:40]!r}: it can be {words}. This is {shown}.")
     if not resources.datasets_with_runs(local=True):
         if asked in (SOURCES[state.LOCAL], SOURCES[state.TOGETHER]):
             st.caption("No run has been made here yet: these are the shipped ones.")
         return state.SHIPPED
-    chosen: str = st.segmented_control(
+    chosen: str = st.selectbox(
         "Runs",
         list(SOURCES),
-        default=state.SHIPPED,
-        required=True,
         format_func=lambda key: SOURCES[key],
         help="Those that came with NormLab, those trained here, or both beside each other.",
         **state.bound(state.SOURCE),
