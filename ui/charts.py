@@ -7,6 +7,7 @@ colours the background and the text; exported figures get their own light palett
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 
 import altair as alt
@@ -16,6 +17,8 @@ from core.config import VARIANTS
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
 PNG_SCALE = 2
+LEGEND_LIMIT = 130
+"""In pixels; what is longer ends in dots."""
 SHORT_LABEL = 24
 """Letters of a name of which three fit beside each other on a phone."""
 PADDING = {"left": 4, "top": 4, "right": 8, "bottom": 4}
@@ -63,21 +66,31 @@ def variant_legend(shown: Iterable[str] = VARIANTS, *, offset: int = 4) -> alt.L
     """
     asked = set(shown)
     keys = [key for key in list(VARIANT_COLORS) if key in asked]
-    long = any(len(VARIANT_LABELS.get(key, key)) > SHORT_LABEL for key in keys)
     return alt.Legend(
         title=None,
         orient="top",
         values=keys,
-        columns=2 if long else 3,
+        columns=2 if _has_long(keys) else 3,
         columnPadding=8,
         rowPadding=4,
         offset=offset,
         padding=0,
         labelExpr=variant_label_expression(short=True),
         labelFontSize=11,
-        labelLimit=130,
+        labelLimit=LEGEND_LIMIT,
         symbolOpacity=1,
     )
+
+
+def legend_room(shown: Iterable[str]) -> int:
+    """By how many pixels a chart must grow so that more than two rows of legend fit above it."""
+    keys = set(shown)
+    columns, height = (2, 30) if _has_long(keys) else (3, 18)
+    return max(0, math.ceil(len(keys) / columns) - 2) * height
+
+
+def _has_long(keys: Iterable[str]) -> bool:
+    return any(len(VARIANT_LABELS.get(key, key)) > SHORT_LABEL for key in keys)
 
 
 def to_png(chart: alt.TopLevelMixin) -> bytes:

@@ -10,6 +10,7 @@ import pandas as pd
 from ui.charts import (
     PADDING,
     VARIANT_LABELS,
+    legend_room,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
@@ -93,7 +94,9 @@ def _accuracy_chart(
         ],
     )
     layers = [intervals, lines, points.add_params(picked)]
-    return alt.LayerChart(layer=layers).properties(height=HEIGHT, padding=PADDING)
+    return alt.LayerChart(layer=layers).properties(
+        height=HEIGHT + legend_room(frame["variant"]), padding=PADDING
+    )
 
 
 def _labels(frame: pd.DataFrame) -> pd.Series:

@@ -11,6 +11,7 @@ import pandas as pd
 from ui.charts import (
     PADDING,
     VARIANT_LABELS,
+    legend_room,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
@@ -34,7 +35,9 @@ def curves_chart(curves: Curves, *, log: bool = False, singles: bool = False) ->
     zoom = alt.selection_interval(name="zoom", bind="scales")
     layers[0] = layers[0].add_params(picked, zoom)
     rule = _reading_rule(curves, list(dict.fromkeys(curves.lines["variant"])))
-    return alt.LayerChart(layer=[*layers, rule]).properties(height=HEIGHT, padding=PADDING)
+    return alt.LayerChart(layer=[*layers, rule]).properties(
+        height=HEIGHT + legend_room(curves.lines["variant"]), padding=PADDING
+    )
 
 
 def panel_chart(

@@ -8,6 +8,7 @@ import pandas as pd
 from ui.charts import (
     PADDING,
     VARIANT_LABELS,
+    legend_room,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
@@ -76,7 +77,9 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
         bars.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q"),
         base.mark_point(filled=True, size=55).encode(y=y, shape=shape),
     ]
-    return alt.LayerChart(layer=drawn).properties(height=HEIGHT, padding=PADDING)
+    return alt.LayerChart(layer=drawn).properties(
+        height=HEIGHT + legend_room(frame["variant"]), padding=PADDING
+    )
 
 
 def lines_alt(frame: pd.DataFrame, title: str) -> str:

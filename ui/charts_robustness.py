@@ -15,6 +15,7 @@ from core.data.corruptions import CORRUPTIONS, Corruption
 from ui.charts import (
     PADDING,
     VARIANT_LABELS,
+    legend_room,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
@@ -60,7 +61,9 @@ def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> 
         .add_params(picked),
         _present(kind, severity),
     ]
-    return alt.LayerChart(layer=layers).properties(height=HEIGHT, padding=PADDING)
+    return alt.LayerChart(layer=layers).properties(
+        height=HEIGHT + legend_room(frame["variant"]), padding=PADDING
+    )
 
 
 def _unless_singled_out(picked: alt.Parameter, opacity: float) -> Any:
