@@ -35,9 +35,8 @@ def register(runs: Iterable[Run]) -> None:
     for key in groups:
         number = len(VARIANT_COLORS) - len(VARIANTS)
         if key not in VARIANT_COLORS:
-            around = number // len(MORE_COLORS)
+            VARIANT_SHAPES[key] = MORE_SHAPES[number % len(MORE_SHAPES)]
             VARIANT_COLORS[key] = MORE_COLORS[number % len(MORE_COLORS)]
-            VARIANT_SHAPES[key] = MORE_SHAPES[(number + around) % len(MORE_SHAPES)]
 
 
 def names(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:

@@ -30,5 +30,5 @@ HOURGLASS = "M-.9,-.9L.9,-.9L-.9,.9L.9,.9Z"
 BOW_TIE = "M-.9,-.9L-.9,.9L.9,-.9L.9,.9Z"
 BAR = "M-1.1,-.4L1.1,-.4L1.1,.4L-1.1,.4Z"
 MORE_SHAPES = ("triangle-right", STAR, "triangle-left", HEXAGON, HOURGLASS, BOW_TIE, BAR)
-"""By Vega's names and as paths; not as many as colours, so that a colour comes back with another
-shape."""
+"""By Vega's names and as paths. Their number and that of the colours have no divisor in common, so
+that a colour comes back with another shape."""

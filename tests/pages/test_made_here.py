@@ -110,12 +110,13 @@ def test_unfinished_runs_are_counted_where_none_has_finished(here):
 
 def test_a_run_without_the_asked_seed_is_named(here):
     write_run(here, "digits", WIDE, 3, **OF_IMAGES)
-    assert f"Not trained with seed 1: {WIDE_NAME}" in said(page("predict", runs="Together"))
+    assert f"Not trained with seed 1: {WIDE_NAME}" in said(page("explain", runs="Together"))
 
 
 @pytest.mark.parametrize("name", ["overview", "failures", "curves"])
 def test_a_run_deleted_while_the_page_is_drawn_is_one_line(name, here, monkeypatch):
     path = write_run(here, "digits", WIDE, 3, **OF_IMAGES)
+    write_run(here, "digits", PLAIN, 1, **OF_IMAGES)
     monkeypatch.setattr(resources, "_fingerprint", lambda folder: (str(here), "as before"))
     assert resources.runs("digits", local=True)
     shutil.rmtree(path)
