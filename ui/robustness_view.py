@@ -112,7 +112,9 @@ def _what_intervals_are(selection: Selection) -> str:
             f"Means over {selection.seeds_said} on {images}; 95 % intervals of the mean "
             "(Student's t)."
         )
-    return f"One training each ({selection.seeds_said}) on {images}; 95 % Wilson intervals."
+    one = len(selection.seeds) == 1
+    alone = f"This seed ({selection.seeds[0]}) alone" if one else "One seed each"
+    return f"{alone} on {images}; 95 % Wilson intervals."
 
 
 def _without_interval(found: pd.DataFrame) -> str:
