@@ -153,6 +153,17 @@ def grid(epochs: int = 20) -> list[Variant]:
     ]
 
 
+VARIANT_LABELS: dict[str, str] = {
+    variant.key: variant.label for variant in (*VARIANTS.values(), *grid())
+}
+"""What variants are called, by key; `ui.made_here` adds those of one's own that it finds."""
+
+
+def variant_label(key: object) -> str:
+    """The name of a variant in words; its key where nothing is known of it."""
+    return VARIANT_LABELS.get(str(key), str(key))
+
+
 def get_variant(key: str) -> Variant:
     """The published variant of that name; `UsageError` lists the known ones."""
     try:

@@ -1,4 +1,4 @@
-"""Overview: the six variants side by side, and which of their differences are real."""
+"""Overview: the variants side by side, and which of their differences are real."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ selection = sidebar.render()
 
 st.title("Overview")
 st.write(
-    "Which of the six variants classifies best, and which of the differences between them are "
+    "Which of the variants classifies best, and which of the differences between them are "
     "larger than chance?"
 )
 sidebar.stop_without_runs(selection)
@@ -32,7 +32,7 @@ with verdict, st.spinner("Comparing all pairs of variants…"):
     overview_view.verdict(pairs, selection)
 overview_view.pair_matrix(pairs)
 overview_view.single_runs(runs)
-overview_view.explanation(several=len(selection.seeds) > 1)
+overview_view.explanation(several=selection.most_seeds > 1)
 nuisance_settings.rest()
 with greeting:
     nuisance_greeting.show(selection)

@@ -1,4 +1,4 @@
-"""Parameters: how large are the six networks, and what does each normalization add?"""
+"""Parameters: how large are the networks, and what does each normalization add?"""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 import pandas as pd
 import streamlit as st
 
-from core.config import CONV_CHANNELS, VARIANTS, Recipe
+from core.config import CONV_CHANNELS, VARIANTS, Recipe, Variant, variant_label
 from ui import charts_parameters as charts
 from ui import network_graph, norm_cubes, sidebar, state
 from ui.downloads import download_row
@@ -25,11 +25,11 @@ EXAMPLES = {variant.norm: key for key, variant in reversed(VARIANTS.items())}  #
 
 
 @st.cache_data(show_spinner="Counting parameters")
-def load_summary(key: str) -> "Summary":
+def load_summary(key: str, _variant: Variant) -> "Summary":
     """The summary of a variant; torch is imported only here, after the page's title is drawn."""
     from core.model.summary import summarize
 
-    return summarize(VARIANTS[key])
+    return summarize(_variant)
 
 
 def show_table(frame: pd.DataFrame, labels: dict[str, str], *, alt: str, name: str) -> None:
@@ -52,7 +52,7 @@ def show_totals(summaries: dict[str, "Summary"]) -> None:
     frame = charts.totals_frame(list(summaries.values()))
     for column, (label, value, note) in zip(st.columns(3), charts.headlines(frame), strict=True):
         column.metric(label, value, border=True, delta=note, delta_color="off", delta_arrow="off")
-    alt = "Totals of the six variants: trainable parameters, buffers and multiply-adds"
+    alt = "Totals of the variants: trainable parameters, buffers and multiply-adds"
     show_table(frame, charts.TOTALS_LABELS, alt=alt, name="parameter-totals")
 
 
@@ -85,10 +85,10 @@ def show_variant(summaries: dict[str, "Summary"]) -> None:
     st.header("One variant, layer by layer")
     key = st.segmented_control(
         "Variant",
-        list(VARIANTS),
+        list(summaries),
         default="gn",
         required=True,
-        format_func=lambda key: VARIANTS[key].label,
+        format_func=variant_label,
         **state.bound("variant"),
     )
     summary, color = summaries[key], VARIANT_COLORS[key]
@@ -102,19 +102,19 @@ def show_variant(summaries: dict[str, "Summary"]) -> None:
             st.altair_chart(chart, width="stretch", alt=charts.blocks_alt(blocks, measure))
             download_row(chart, blocks, f"{measure.replace('_', '-')}-{key}")
     st.subheader("All layers")
-    alt = f"Every layer of {summary.variant.label} with its shape, parameters and multiply-adds"
-    layers = charts.layers_frame(summary)
-    show_table(layers, charts.LAYERS_LABELS, alt=alt, name=f"layers-{key}")
+    alt = f"Every layer of {variant_label(key)} with its shape, parameters and multiply-adds"
+    show_table(charts.layers_frame(summary), charts.LAYERS_LABELS, alt=alt, name=f"layers-{key}")
     st.caption(charts.CONVENTION)
 
 
-sidebar.render()
+selection = sidebar.render()
 st.title("Parameters")
 st.write(
-    "How large are the six networks, where do their parameters sit, and what does each "
-    "normalization compute and keep?"
+    "How large are the networks, where do their parameters sit, and what does each normalization "
+    "compute and keep?"
 )
-all_summaries = {key: load_summary(key) for key in VARIANTS}
+own = {key: runs[0].variant for key, runs in selection.by_variant.items() if key not in VARIANTS}
+all_summaries = {key: load_summary(key, one) for key, one in (VARIANTS | own).items() if one}
 show_totals(all_summaries)
 show_norms(all_summaries)
 show_variant(all_summaries)

@@ -1,4 +1,4 @@
-"""Predict: what all six variants make of a digit that the user brings."""
+"""Predict: what all variants make of a digit that the user brings."""
 
 import sys
 from pathlib import Path
@@ -13,6 +13,6 @@ from ui import predict_input, sidebar
 selection = sidebar.render()
 
 st.title("Predict")
-st.write("What do all six variants make of your own digit?")
+st.write("What do all variants make of your own digit?")
 sidebar.stop_without_runs(selection)
 predict_input.show(selection)

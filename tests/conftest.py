@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
+from core.config import VARIANT_LABELS
 from core.data import datasets
 from core.data.idx import IdxFile
+from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
 NUM_TRAIN, NUM_TEST = 30, 20
 
@@ -81,6 +84,13 @@ def mnist_root(unavailable: Callable[[str], NoReturn]) -> Path:
     if not status.present:
         unavailable(status.reason or "MNIST is absent")
     return root
+
+
+@pytest.fixture(autouse=True)
+def only_known_variants() -> Iterator[None]:
+    """What a test's own variants are called and how they look is forgotten after it."""
+    with patch.dict(VARIANT_LABELS), patch.dict(VARIANT_COLORS), patch.dict(VARIANT_SHAPES):
+        yield
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ def write_run(
     errors: int | None = None,
     records: list[dict] | None = None,
     insights: bool = False,
+    recipe: Recipe = Recipe(),  # noqa: B008 - frozen
 ) -> Path:
     """Writes one finished run below `root`; `errors` of its `num_images` predictions are wrong.
 
@@ -50,7 +51,7 @@ def write_run(
     path.mkdir(parents=True)
     records = default_records(variant, seed, errors, num_images) if records is None else records
     contents = {
-        "run.json": to_json(run_info(dataset, variant, seed)),
+        "run.json": to_json(run_info(dataset, variant, seed) | {"recipe": vars(recipe)}),
         "metrics.jsonl": "".join(json.dumps(record) + "\n" for record in records).encode(),
         "model.safetensors": safetensors.numpy.save({}, {"variant": variant.key}),
         "test_logits.safetensors": _logits_file(random, num_images, errors),

@@ -17,6 +17,7 @@ from ui.batch_data import Company, mates_strip, offered
 from ui.failures_view import View, label
 from ui.images import large_picture
 from ui.picker import pick
+from ui.pooling import say_who_is_missing
 from ui.shown_image import ShownImage
 
 INDEX, SEED, CLASS, MATES = "index", "asked_seed", "mates_class", "mates"
@@ -35,6 +36,8 @@ def choose(view: View) -> Company:
         runs = {k: run for k, group in view.runs.items() for run in group if run.seed == seed}
         image = _choose_image(view, targets, note)
         mates_class = _choose_class(image, runs)
+    if missing := say_who_is_missing(view.runs, seed):
+        st.caption(missing)
     shown, chosen = st.columns([1, 4], gap="large")
     assert image.image is not None
     shown.html(large_picture(image.image[None], 0, image.said))

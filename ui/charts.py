@@ -7,14 +7,20 @@ colours the background and the text; exported figures get their own light palett
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 
 import altair as alt
 
+from core.config import VARIANT_LABELS as VARIANT_LABELS
 from core.config import VARIANTS
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
-VARIANT_LABELS = {key: variant.label for key, variant in VARIANTS.items()}
 PNG_SCALE = 2
+LEGEND_LIMIT = 130
+"""In pixels; what is longer ends in dots."""
+SHORT_LABEL = 24
+"""Letters of a name of which three fit beside each other on a phone."""
 PADDING = {"left": 4, "top": 4, "right": 8, "bottom": 4}
 """In pixels; Streamlit's own leaves a gap below every chart."""
 EXPORT_CONFIG = {
@@ -41,28 +47,50 @@ def variant_shape_scale() -> alt.Scale:
 def variant_label_expression(*, short: bool = False) -> str:
     """A Vega expression that turns a variant key into its label, for axes and legends.
 
-    `short` leaves out the word "norm", for narrow axes.
+    `short` leaves out the word "norm", for narrow axes. What stands in brackets is a second line.
     """
-    labels = {
-        key: text.replace(" norm", "") if short else text for key, text in VARIANT_LABELS.items()
-    }
+    labels = {key: _lines(text, short) for key, text in VARIANT_LABELS.copy().items()}
     return f"{json.dumps(labels)}[datum.value] || datum.value"
 
 
-def variant_legend(*, offset: int = 4) -> alt.Legend:
-    """A legend of variants above the chart, `offset` pixels from it, which fits a phone."""
+def _lines(label: str, short: bool) -> str | list[str]:
+    name, bracket, rest = label.partition(" (")
+    name = name.replace(" norm", "") if short else name
+    return [name, rest.removesuffix(")")] if bracket else name
+
+
+def variant_legend(shown: Iterable[str] = VARIANTS, *, offset: int = 4) -> alt.Legend:
+    """A legend of the variants `shown` above the chart, `offset` pixels from it, for a phone too.
+
+    Two long names fit beside each other, with their end cut off where they must.
+    """
+    asked = set(shown)
+    keys = [key for key in list(VARIANT_COLORS) if key in asked]
     return alt.Legend(
         title=None,
         orient="top",
-        columns=3,
+        values=keys,
+        columns=2 if _has_long(keys) else 3,
         columnPadding=8,
         rowPadding=4,
         offset=offset,
         padding=0,
         labelExpr=variant_label_expression(short=True),
         labelFontSize=11,
+        labelLimit=LEGEND_LIMIT,
         symbolOpacity=1,
     )
+
+
+def legend_room(shown: Iterable[str]) -> int:
+    """By how many pixels a chart must grow so that more than two rows of legend fit above it."""
+    keys = set(shown)
+    columns, height = (2, 30) if _has_long(keys) else (3, 18)
+    return max(0, math.ceil(len(keys) / columns) - 2) * height
+
+
+def _has_long(keys: Iterable[str]) -> bool:
+    return any(len(VARIANT_LABELS.get(key, key)) > SHORT_LABEL for key in keys)
 
 
 def to_png(chart: alt.TopLevelMixin) -> bytes:

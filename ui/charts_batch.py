@@ -10,8 +10,9 @@ import pandas as pd
 from ui.charts import (
     PADDING,
     VARIANT_LABELS,
+    legend_room,
     variant_color_scale,
-    variant_label_expression,
+    variant_legend,
     variant_shape_scale,
 )
 
@@ -69,7 +70,7 @@ def _accuracy_chart(
     """Lines, points and intervals per variant; a legend entry singles one out."""
     picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
     shown = alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.08))
-    legend = _legend(columns=3, labelExpr=variant_label_expression(short=True))
+    legend = variant_legend(frame["variant"])
     title: dict[str, Any] = {"title": ACCURACY, "scale": alt.Scale(domain=[0, 100])}
     base = alt.Chart(frame).encode(
         x=x,
@@ -93,7 +94,9 @@ def _accuracy_chart(
         ],
     )
     layers = [intervals, lines, points.add_params(picked)]
-    return alt.LayerChart(layer=layers).properties(height=HEIGHT, padding=PADDING)
+    return alt.LayerChart(layer=layers).properties(
+        height=HEIGHT + legend_room(frame["variant"]), padding=PADDING
+    )
 
 
 def _labels(frame: pd.DataFrame) -> pd.Series:

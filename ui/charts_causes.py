@@ -12,7 +12,7 @@ import pandas as pd
 from core.analysis.cause_words import NORM_LABELS, change_label
 from core.analysis.failure_causes import ALL
 from core.analysis.image_properties import PROPERTIES
-from ui.charts import PADDING, VARIANT_LABELS
+from ui.charts import LEGEND_LIMIT, PADDING, VARIANT_LABELS
 from ui.failures_tables import RIGHT, WRONG, variant_color
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
@@ -68,7 +68,9 @@ def _forest(
     )
     short = {key: labels.get(key, key).replace(" norm", "") for key in keys}
     expression = f"{json.dumps(short)}[datum.value]"
-    legend = alt.Legend(title=None, orient="top", labelExpr=expression, columns=2)
+    legend = alt.Legend(
+        title=None, orient="top", labelExpr=expression, columns=2, labelLimit=LEGEND_LIMIT
+    )
     color = alt.Color(
         "group:N", scale=alt.Scale(domain=keys, range=[colors[key] for key in keys]), legend=legend
     )

@@ -18,11 +18,13 @@ import pandas as pd
 from ui.charts import (
     PADDING,
     VARIANT_LABELS,
+    legend_room,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
 )
 from ui.curves_data import Curves, readout
+from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
 HEIGHT = 360
 PANEL_HEIGHT = 230
@@ -44,12 +46,16 @@ class Look:
     """All that makes a chart but its figures.
 
     `panel` is the variant of a panel, None where all share one axis; `readings` are the titles of
-    what the reading rule tells, none where there is no rule; `labels` those of the variants.
+    what the reading rule tells, none where there is no rule; `labels`, `colors` and `shapes` are
+    those of the `variants`.
     """
 
     title: str
     epochs: tuple[int, int]
+    variants: tuple[str, ...]
     labels: tuple[str, ...]
+    colors: tuple[str, ...]
+    shapes: tuple[str, ...]
     readings: tuple[str, ...]
     panel: str | None = None
     log: bool = False
@@ -102,7 +108,10 @@ def _look(curves: Curves, log: bool, singles: bool, panel: str | None = None) ->
     return Look(
         title=curves.quantity.axis_title,
         epochs=curves.epochs,
+        variants=tuple(variants),
         labels=tuple(VARIANT_LABELS.get(key, key) for key in variants),
+        colors=tuple(VARIANT_COLORS[key] for key in variants),
+        shapes=tuple(VARIANT_SHAPES[key] for key in variants),
         readings=tuple(readout(shown, VARIANT_LABELS, variants).columns[1:]),
         panel=panel,
         log=log,
@@ -163,7 +172,7 @@ def _one_axis(look: Look, data: Data) -> alt.LayerChart:
     layers = _curve_layers(look, data, _y(look), picked=picked)
     layers[0] = layers[0].add_params(picked, zoom)
     chart = alt.LayerChart(layer=[*layers, _reading_rule(look, data)])
-    return chart.properties(height=HEIGHT, padding=PADDING)
+    return chart.properties(height=HEIGHT + legend_room(look.variants), padding=PADDING)
 
 
 def _panel(look: Look, data: Data, *, reads: bool = True) -> alt.LayerChart:
@@ -196,7 +205,7 @@ def _curve_layers(
         color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
         return alt.Chart(data[table]).encode(x=_x(look), y=value, color=color, opacity=shown)
 
-    legend = variant_legend() if picked is not None else None
+    legend = variant_legend(look.variants) if picked is not None else None
     shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
     layers = []
     if look.band:

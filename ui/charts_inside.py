@@ -8,6 +8,7 @@ import pandas as pd
 from ui.charts import (
     PADDING,
     VARIANT_LABELS,
+    legend_room,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
@@ -51,7 +52,7 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
     layers = list(dict.fromkeys(frame["layer"]))
     axis = alt.Axis(labelAngle=-45, labelOverlap=False, grid=False)
     x = alt.X("layer:N", sort=layers, title="Layer", axis=axis)
-    legend = variant_legend()
+    legend = variant_legend(frame["variant"])
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
     base = alt.Chart(frame).encode(
         x=x,
@@ -76,7 +77,9 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
         bars.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q"),
         base.mark_point(filled=True, size=55).encode(y=y, shape=shape),
     ]
-    return alt.LayerChart(layer=drawn).properties(height=HEIGHT, padding=PADDING)
+    return alt.LayerChart(layer=drawn).properties(
+        height=HEIGHT + legend_room(frame["variant"]), padding=PADDING
+    )
 
 
 def lines_alt(frame: pd.DataFrame, title: str) -> str:

@@ -84,7 +84,7 @@ def pairs_chart(*, pairs: pd.DataFrame, dark: bool = False) -> alt.LayerChart:
     `pairs` is one row per pair, as `core.analysis.significance.compare_pairs` gives it.
     """
     cells, ink = mirrored(pairs), INK_ON_DARK if dark else INK
-    order = [key for key in VARIANT_LABELS if key in set(cells["row"])]
+    order = list(dict.fromkeys(cells["row"]))
     columns = _label_axis(labelAngle=-40, labelOverlap=False)
     base = alt.Chart(cells).encode(
         x=alt.X("column:N", sort=order, title=None, axis=columns, scale=alt.Scale(padding=0.05)),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
+from core.config import variant_label
+
 if TYPE_CHECKING:  # importing them would import torch
     from core.model.summary import LayerSummary, Summary
 
@@ -94,7 +96,7 @@ def totals_frame(summaries: list[Summary]) -> pd.DataFrame:
     """
     return pd.DataFrame(
         {
-            "variant": summary.variant.label,
+            "variant": variant_label(summary.variant.key),
             "trainable_parameters": summary.trainable_parameters,
             "running_statistics": summary.running_statistics,
             "counters": summary.buffers - summary.running_statistics,

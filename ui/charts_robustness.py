@@ -15,6 +15,7 @@ from core.data.corruptions import CORRUPTIONS, Corruption
 from ui.charts import (
     PADDING,
     VARIANT_LABELS,
+    legend_room,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
@@ -41,16 +42,17 @@ def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> 
     """
     picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
     frame = summary.assign(label=summary["variant"].replace(VARIANT_LABELS))
+    legend = variant_legend(frame["variant"], offset=16)
     base = alt.Chart(frame).encode(
         x=_x(kind),
         y=_y(),
-        color=alt.Color("variant:N", scale=variant_color_scale(), legend=variant_legend(offset=16)),
+        color=alt.Color("variant:N", scale=variant_color_scale(), legend=legend),
     )
     several = frame["num_seeds"].max() > 1
     interval = base.mark_area() if several else base.mark_rule(strokeWidth=2)
     opacity = 0.15 if several else 0.5
     ends = {"y": alt.Y("low_percent:Q", title=ACCURACY_TITLE), "y2": "high_percent:Q"}
-    shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=variant_legend(offset=16))
+    shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
     layers = [
         interval.encode(**ends, opacity=_unless_singled_out(picked, opacity)),
         base.mark_line(strokeWidth=2).encode(opacity=_unless_singled_out(picked, 1.0)),
@@ -59,7 +61,9 @@ def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> 
         .add_params(picked),
         _present(kind, severity),
     ]
-    return alt.LayerChart(layer=layers).properties(height=HEIGHT, padding=PADDING)
+    return alt.LayerChart(layer=layers).properties(
+        height=HEIGHT + legend_room(frame["variant"]), padding=PADDING
+    )
 
 
 def _unless_singled_out(picked: alt.Parameter, opacity: float) -> Any:

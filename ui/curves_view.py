@@ -72,7 +72,7 @@ def controls(selection: Selection, *, last_epoch: int) -> Choice:
         published = selection.dataset == PUBLISHED_DATASET and st.toggle(
             "Published curves", value=True, **state.bound("published")
         )
-        singles = len(selection.seeds) > 1 and st.toggle("Single seeds", **state.bound("singles"))
+        singles = selection.most_seeds > 1 and st.toggle("Single seeds", **state.bound("singles"))
     return Choice(
         quantities=[QUANTITIES[title] for title in QUANTITIES if title in quantities],
         variants=[key for label, key in labels.items() if label in variants],
@@ -95,9 +95,9 @@ def _epochs(last: int) -> tuple[int, int]:
 
 def caption(choice: Choice, selection: Selection) -> None:
     """How to read the figures, in words."""
-    several = len(selection.seeds) > 1
+    several = selection.most_seeds > 1
     parts = [
-        f"Line: mean over {len(selection.seeds)} seeds; band: 95 % interval of that mean."
+        f"Line: mean over {selection.seeds_said}; band: 95 % interval of that mean."
         if several
         else "",
         f"Dashed: published ({SOURCE})." if choice.published else "",

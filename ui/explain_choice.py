@@ -18,6 +18,7 @@ from ui.explain_pictures import strip
 from ui.failures_view import View, label
 from ui.own_images import OwnImage
 from ui.picker import pick
+from ui.pooling import say_who_is_missing
 
 VARIANT, INDEX, CLASS, POOL, SEED = "variant", "index", "class", "pictures", "explained_seed"
 FAILURES, ALL, OWN = "failures", "all", "own"
@@ -54,7 +55,10 @@ def choose(view: View, *, pictures: str = FAILURES, purpose: str = "explain it")
     if own is not None:
         return _own_subject(view, own, variant, seed or min(view.failures[variant]))
     _show_strip(view, variant, pool, index, purpose)
-    runs = _runs(view, seed or _first_failing(view, variant, index))
+    shown = seed or _first_failing(view, variant, index)
+    runs = _runs(view, shown)
+    if missing := say_who_is_missing(view.runs, shown):
+        st.caption(missing)
     predictions = {key: resources.predictions(run) for key, run in runs.items()}
     image = None if view.images is None else view.images[index]
     return make_subject(view.info, index, variant, runs, predictions, image)

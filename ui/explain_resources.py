@@ -49,9 +49,8 @@ def use_one_thread() -> None:
 
 def all_seeds(subject: Subject) -> dict[str, list[Run]]:
     """Every finished run of the data set by variant, whichever seeds the sidebar shows."""
-    local = state.value(state.SOURCE) == state.LOCAL
-    found = resources.runs(subject.info.key, local=local)
-    return state.Selection(subject.info.key, tuple(found)).by_variant
+    found = resources.pooled(subject.info.key, state.source())
+    return state.Selection(subject.info.key, found.runs).by_variant
 
 
 def network(run: Run) -> Network:

@@ -6,6 +6,7 @@ No streamlit. As in `ui/images.py`, what can be clicked is a `<button data-pick=
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -16,6 +17,8 @@ from ui.images import NEUTRAL, are_words, format_percent, picture, with_article
 from ui.palette import VARIANT_COLORS
 
 RIGHT, WRONG = "#009E73", "#D55E00"
+NUM_FITTING = 6
+"""Variants that a square of them holds in half a page; of more it scrolls."""
 
 
 def variant_color(key: str) -> str:
@@ -144,9 +147,14 @@ def _who_cell(
 def _variant_headings(variants: Mapping[str, str], scope: str) -> dict[str, str]:
     return {
         key: f'<th scope="{scope}" style="--accent:{variant_color(key)}" title="{escape(label)}">'
-        f"<span>{escape(key).replace('_', '<wbr>_')}</span></th>"
+        f"<span>{escape(_short(key)).replace('_', '<wbr>_')}</span></th>"
         for key, label in variants.items()
     }
+
+
+def _short(key: str) -> str:
+    """The key, with half of its checksum if it has one."""
+    return re.sub(r"(_[0-9a-f]{4})[0-9a-f]{4}$", r"\1", key)
 
 
 def overlap_table(frame: pd.DataFrame, *, variants: Mapping[str, str]) -> str:
@@ -163,9 +171,13 @@ def overlap_table(frame: pd.DataFrame, *, variants: Mapping[str, str]) -> str:
         f"<tr>{rows[row]}{''.join(_overlap_cell(cells[row, column]) for column in variants)}</tr>"
         for row in variants
     )
+    room = (
+        f' style="min-width:{5 + 2.5 * len(variants):g}em"' if len(variants) > NUM_FITTING else ""
+    )
     return (
-        f'<table class="heat"><thead><tr><td></td>{"".join(columns.values())}</tr></thead>'
-        f"<tbody>{body}</tbody></table>"
+        '<div class="scroll" tabindex="0" role="region" aria-label="Overlap of failures">'
+        f'<table class="heat"{room}><thead><tr><td></td>{"".join(columns.values())}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from core.config import IMAGE_SIZE, Variant
+from core.config import IMAGE_SIZE, Variant, variant_label
 
 if TYPE_CHECKING:  # importing them would import torch
     from core.model.summary import LayerSummary, Summary
@@ -78,8 +78,9 @@ def network_alt(summary: Summary) -> str:
     shapes = ", ".join(
         f"{layer.name} {_times(layer.output_shape)}" for layer in summary.layers if _drawn(layer)
     )
+    name = variant_label(summary.variant.key)
     return (
-        f"The network of {summary.variant.label}, from a {IMAGE_SIZE}×{IMAGE_SIZE} image to ten "
+        f"The network of {name}, from a {IMAGE_SIZE}×{IMAGE_SIZE} image to ten "
         f"logits. Each convolution is followed by normalization and ReLU. Outputs: {shapes}."
     )
 

@@ -99,7 +99,12 @@ def draw_answers(found: Answers, severities: Mapping[str, float], *, key: str) -
     noise = ""
     if subject.index is None and any(CORRUPTIONS[key].random for key in severities):
         noise = " Random numbers are those of test image 0."
-    st.caption(f"{done or UNCHANGED}. One network of each variant, seed {subject.seed}.{noise}")
+    st.caption(f"{done or UNCHANGED}. One network of each variant, {_seeds(subject)}.{noise}")
+
+
+def _seeds(subject: Subject) -> str:
+    found = sorted({run.seed for run in subject.runs.values()})
+    return f"seed{'s' * (len(found) > 1)} {', '.join(map(str, found))}"
 
 
 def in_words(found: Answers, severities: Mapping[str, float]) -> str:

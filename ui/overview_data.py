@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from core.analysis.metrics import mean_interval, wilson_interval
-from core.config import Variant
+from core.config import VARIANTS, Variant, variant_label
 from core.published import SUMMARY
 from core.training.runs import Run
 
@@ -27,7 +27,7 @@ def _run_row(run: Run) -> dict:
     low, high = wilson_interval(final["errors"], final["num_images"])
     return {
         "variant": variant.key,
-        "label": variant.label,
+        "label": variant_label(variant.key),
         "seed": run.seed,
         "accuracy_percent": final["test_accuracy_percent"],
         "low_percent": 100 * low,
@@ -45,26 +45,29 @@ def _run_row(run: Run) -> dict:
 def variant_table(by_variant: Mapping[str, Sequence[Run]], dataset: str) -> pd.DataFrame:
     """One row per variant, figures of the last epoch, averaged over its seeds.
 
-    `variant, label, norm, l1_weight, weight_decay, parameters, num_seeds, accuracy_percent,
-    low_percent, high_percent, errors, num_images, test_loss, published_percent, train_seconds,
-    device`. The interval is Wilson's for one seed and Student's t over the seeds for several, cut
-    off at 0 and 100 %. Published figures exist for MNIST only and are NaN elsewhere.
+    `variant, label, norm, l1_weight, weight_decay, epochs, parameters, num_seeds,
+    accuracy_percent, low_percent, high_percent, errors, num_images, test_loss, published_percent,
+    train_seconds, device`. The interval is Wilson's for one seed and Student's t over the seeds for
+    several, cut off at 0 and 100 %. Published figures exist for MNIST and the published settings
+    only and are NaN elsewhere.
     """
     return pd.DataFrame([_variant_row(runs, dataset) for runs in by_variant.values()])
 
 
 def _variant_row(runs: Sequence[Run], dataset: str) -> dict:
     variant, single = _variant(runs[0]), run_table(runs)
-    published = SUMMARY.get(variant.key) if dataset == PUBLISHED_DATASET else None
+    as_published = dataset == PUBLISHED_DATASET and variant == VARIANTS.get(variant.key)
+    published = SUMMARY.get(variant.key) if as_published else None
     mean, low, high = mean_interval(single["accuracy_percent"].to_list())
     if len(runs) == 1:
         low, high = single["low_percent"].iloc[0], single["high_percent"].iloc[0]
     return {
         "variant": variant.key,
-        "label": variant.label,
+        "label": variant_label(variant.key),
         "norm": variant.norm,
         "l1_weight": variant.l1_weight,
         "weight_decay": variant.weight_decay,
+        "epochs": variant.epochs,
         "parameters": runs[0].info.get("trainable_parameters"),
         "num_seeds": len(runs),
         "accuracy_percent": mean,

@@ -23,13 +23,11 @@ def verdict(pairs: pd.DataFrame, selection: Selection) -> None:
     answer, _, detail = resolution_sentence(pairs, VARIANT_LABELS).partition(". ")
     images = selection.runs[0].final["num_images"]
     runs = "1 run" if len(selection.runs) == 1 else f"{len(selection.runs)} runs"
-    several = len(selection.seeds) > 1
-    seeds = f"{len(selection.seeds)} seeds" if several else f"seed {selection.seeds[0]}"
     st.subheader(answer.removesuffix(".") + ".", anchor=False)
     st.write(detail)
     st.caption(
-        f"{DATASETS[selection.dataset].label}, {images:,} test images · {runs} · {seeds} "
-        "· last epoch, never the best"
+        f"{DATASETS[selection.dataset].label}, {images:,} test images · {runs} · "
+        f"{selection.seeds_said} · last epoch, never the best"
     )
 
 
@@ -67,6 +65,7 @@ def side_by_side(variants: pd.DataFrame) -> None:
         "Normalization": variants["norm"],
         "L1, λ": variants["l1_weight"].map(_weight),
         "L2, weight decay": variants["weight_decay"].map(_weight),
+        "Epochs": variants["epochs"].astype(str),
         "Trainable parameters": variants["parameters"].map("{:,.0f}".format, na_action="ignore"),
         "Seeds": variants["num_seeds"].astype(str) if several else None,
         "**Test accuracy (%)**": variants["accuracy_percent"].map("**{:.2f}**".format),

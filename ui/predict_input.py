@@ -62,8 +62,8 @@ PATIENCE = 2.0
 
 GUIDES = {
     DRAW: "Draw a digit: the answers follow the pen.",
-    UPLOAD: "Bring one picture or many: here stands what the six variants read.",
-    CAMERA: "Take a picture of a digit on paper: here stands what the six variants read.",
+    UPLOAD: "Bring one picture or many: here stands what the variants read.",
+    CAMERA: "Take a picture of a digit on paper: here stands what the variants read.",
 }
 
 BESIDE = """<style>

@@ -65,7 +65,7 @@ def verdicts(told: Told) -> None:
     )
     draw(html, key="predict-answers")
     st.caption(
-        "Margin: the logit of what it says less that of the runner-up; all six bars share a scale. "
+        "Margin: the logit of what it says less that of the runner-up; all bars share a scale. "
         "Entropy: of the ten probabilities, from 0 to 3.32 bits. One network of each variant, "
         f"{_seeds(told)}."
     )

@@ -20,6 +20,7 @@ from ui import (
     predict_table,
 )
 from ui.own_images import OwnImage
+from ui.pooling import say_who_is_missing
 from ui.state import Selection
 
 
@@ -78,6 +79,8 @@ def _choose_runs(selection: Selection) -> dict[str, Run]:
             **choice.widget(),
         )
         choice.settle(chosen, what="seed", shown=f"seed {chosen}")
+        if missing := say_who_is_missing(selection.by_variant, int(chosen)):
+            st.caption(missing)
     return {
         key: run
         for key, runs in selection.by_variant.items()

@@ -10,12 +10,13 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.errors import RunError
 from core.training.insights import read_insights
 from core.training.runs import (
     INSIGHTS_FILE,
@@ -27,6 +28,8 @@ from core.training.runs import (
     read_metrics,
     read_predictions,
 )
+from ui import state
+from ui.pooling import Pool, pool
 
 if TYPE_CHECKING:
     from core.data.datasets import DatasetStatus
@@ -59,6 +62,27 @@ def datasets_with_runs(*, local: bool = False) -> list[str]:
     return sorted({path.parts[-3] for path in root.glob("*/*/seed-*")})
 
 
+def runs_by_source(dataset: str, source: str) -> tuple[list[Run], list[Run]]:
+    """The finished runs of `dataset` that `source` names: the shipped ones, those made here."""
+    shipped = [] if source == state.LOCAL else runs(dataset)
+    return shipped, [] if source == state.SHIPPED else runs(dataset, local=True)
+
+
+def pooled(dataset: str, source: str, seed: int | None = None) -> Pool:
+    """Those of them, of every seed or of one, that may stand together; see `ui.pooling`."""
+    shipped, local = (
+        [run for run in found if seed in (None, run.seed)]
+        for found in runs_by_source(dataset, source)
+    )
+    return pool(shipped, local)
+
+
+def every_run_made_here() -> list[Run]:
+    """All runs made here, whatever their data set and state."""
+    found = (all_runs(dataset, local=True) for dataset in datasets_with_runs(local=True))
+    return [run for of_dataset in found for run in of_dataset]
+
+
 def _fingerprint(folder: Path) -> tuple:
     """Changes whenever a file that a listing reads is added, replaced or removed."""
     found = []
@@ -76,7 +100,10 @@ def _list_runs(root: str, dataset: str, fingerprint: tuple) -> list[Run]:
 
 def metrics(run: Run) -> pd.DataFrame:
     """One row per epoch, columns `core.training.runs.METRIC_COLUMNS`."""
-    return _metrics(str(run.path), run.digest)
+    found = _metrics(str(run.path), run.digest)
+    if found.empty and run.state == "done":
+        _stop_without(f"{run.name} has no metrics")
+    return found
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_CACHED_RUNS)
@@ -102,7 +129,19 @@ def _insights(path: str, digest: str, written: tuple) -> pd.DataFrame:
 
 def predictions(run: Run) -> Predictions:
     """What the run says of every test image, as read-only arrays."""
-    return _predictions(str(run.path), run.digest)
+    try:
+        return _predictions(str(run.path), run.digest)
+    except RunError as error:
+        _stop_without(f"{run.name}: {error}")
+
+
+def _stop_without(reason: str) -> NoReturn:
+    """Ends the page, or its part, when a run has gone since it was listed."""
+    st.warning(
+        f"A run was deleted or changed while this page was drawn ({reason}). Reload the page.",
+        icon=":material/sync_problem:",
+    )
+    st.stop()
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_CACHED_RUNS)
@@ -118,7 +157,10 @@ def compare(by_variant: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     keys = tuple(
         (key, tuple((str(r.path), r.digest) for r in rs)) for key, rs in by_variant.items()
     )
-    return _compare(keys)
+    try:
+        return _compare(keys)
+    except RunError as error:
+        _stop_without(str(error))
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

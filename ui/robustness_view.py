@@ -108,12 +108,14 @@ def _document(dataset: str, found: pd.DataFrame) -> dict:
 
 def _what_intervals_are(selection: Selection) -> str:
     images = f"{selection.runs[0].final['num_images']:,} test images"
-    if len(selection.seeds) > 1:
+    if selection.most_seeds > 1:
         return (
-            f"Means over {len(selection.seeds)} seeds on {images}; 95 % intervals of the mean "
+            f"Means over {selection.seeds_said} on {images}; 95 % intervals of the mean "
             "(Student's t)."
         )
-    return f"This seed ({selection.seeds[0]}) alone on {images}; 95 % Wilson intervals."
+    one = len(selection.seeds) == 1
+    alone = f"This seed ({selection.seeds[0]}) alone" if one else "One seed each"
+    return f"{alone} on {images}; 95 % Wilson intervals."
 
 
 def _without_interval(found: pd.DataFrame) -> str:

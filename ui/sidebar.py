@@ -2,68 +2,104 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from core.data.datasets import DATASETS
-from ui import device_line, resources, state, training_form, training_watch
+from core.training.runs import Run
+from ui import device_line, made_here, resources, state, training_form, training_watch
+from ui.pooling import Pool, unusual_lengths
 from ui.state import Selection
 
 PREFERRED_DATASET = "mnist"
 MAX_WARNINGS = 3
+SOURCES = {state.SHIPPED: "Shipped", state.LOCAL: "Made here", state.TOGETHER: "Together"}
+"""What the source picker and the address show."""
+HERE_CURE = (
+    "Choose the shipped runs or another data set in the sidebar, or train networks there; the page "
+    "Runs says what became of each."
+)
 
 
 def render() -> Selection:
     """Draws the sidebar and returns what it has chosen; damaged runs become one-line warnings."""
     st.set_page_config(layout="wide", page_icon="🔢")
     state.count_visit()
+    made_here.register(resources.every_run_made_here())
     with st.sidebar:
-        local = _source_picker()
-        dataset = _dataset_picker(local)
-        found = resources.runs(dataset, local=local)
+        source = _source_picker()
+        dataset = _dataset_picker(source)
+        found = [run for part in resources.runs_by_source(dataset, source) for run in part]
         seed = _seed_picker(sorted({run.seed for run in found}))
+        chosen = resources.pooled(dataset, source, seed)
+        _say_what_differs(chosen, source)
         device_line.render()
         training_watch.render()
         training_form.render(dataset)
-    _warn_of_damaged(resources.damaged_runs(dataset, local=local))
-    chosen = [run for run in found if seed is None or run.seed == seed]
-    return Selection(dataset, tuple(chosen))
+    _warn_of_damaged(_damaged(dataset, source))
+    return Selection(dataset, chosen.runs, source)
 
 
 def stop_without_runs(selection: Selection) -> None:
     """Ends the page with what to do, if the data set has no finished runs."""
     if selection.runs:
         return
+    name = DATASETS[selection.dataset].label
+    if selection.source == state.LOCAL:
+        st.info(f"{_none_made_here(selection.dataset)} {HERE_CURE}", icon=":material/info:")
+        st.stop()
     st.info(
-        f"There are no finished runs on {DATASETS[selection.dataset].label} yet. Choose another "
-        f"data set in the sidebar, or train the six variants:",
+        f"There are no finished runs on {name} yet. Choose another data set in the sidebar, or "
+        "train the six variants there or with this command:",
         icon=":material/info:",
     )
     st.code(f"python -m core train --all --dataset {selection.dataset}", language="bash")
     st.stop()
 
 
-def _source_picker() -> bool:
-    """Whether runs made here are shown instead of the shipped ones; asked only if there are any."""
+def _none_made_here(dataset: str) -> str:
+    states = Counter(run.state for run in resources.all_runs(dataset, local=True))
+    there = ", ".join(f"{count} {word}" for word, count in states.items())
+    name = DATASETS[dataset].label
+    return f"No run made here on {name} has finished{f' ({there})' if there else ''}."
+
+
+def _source_picker() -> str:
+    """Which runs are shown; asked only where any was made here, else the shipped ones."""
+    asked, shown = state.requested(state.SOURCE), SOURCES[state.SHIPPED]
+    if asked is not None and asked not in SOURCES.values():
+        words = "Shipped, Made here or Together"
+        st.warning(f"The address asks for runs {asked[:40]!r}: it can be {words}. This is {shown}.")
     if not resources.datasets_with_runs(local=True):
-        return False
-    labels = {state.SHIPPED: "Shipped", state.LOCAL: "Made here"}
-    chosen = st.segmented_control(
+        if asked in (SOURCES[state.LOCAL], SOURCES[state.TOGETHER]):
+            st.caption("No run has been made here yet: these are the shipped ones.")
+        return state.SHIPPED
+    chosen: str = st.selectbox(
         "Runs",
-        list(labels),
-        default=state.SHIPPED,
-        required=True,
-        format_func=labels.__getitem__,
+        list(SOURCES),
+        format_func=lambda key: SOURCES[key],
+        help="Those that came with NormLab, those trained here, or both beside each other.",
         **state.bound(state.SOURCE),
     )
-    return chosen == state.LOCAL
+    return chosen
 
 
-def _dataset_picker(local: bool) -> str:
+def _say_what_differs(chosen: Pool, source: str) -> None:
+    """What may not be averaged with the rest and is left out, and which runs have other lengths."""
+    lines = chosen.sentences()
+    if source != state.SHIPPED:
+        lines += filter(None, [unusual_lengths(chosen.runs)])
+    for line in lines:
+        st.caption(line)
+
+
+def _dataset_picker(source: str) -> str:
     """The chosen data set; those with runs come first, and MNIST is the default if it has any.
 
     Options are shown by their keys, because the address holds what the widget shows.
     """
-    with_runs = resources.datasets_with_runs(local=local)
+    with_runs = _datasets(source)
     options = sorted(DATASETS, key=lambda key: key not in with_runs)
     default = PREFERRED_DATASET if PREFERRED_DATASET in with_runs else options[0]
     if state.requested(state.DATASET) not in (None, *options):
@@ -75,6 +111,16 @@ def _dataset_picker(local: bool) -> str:
         help="Everything on the pages is of this data set.",
         **state.bound(state.DATASET),
     )
+
+
+def _datasets(source: str) -> set[str]:
+    """The data sets that have runs of `source`, finished or not."""
+    return {
+        key
+        for local in (False, True)
+        if source in (state.TOGETHER, state.LOCAL if local else state.SHIPPED)
+        for key in resources.datasets_with_runs(local=local)
+    }
 
 
 def _seed_picker(seeds: list[int]) -> int | None:
@@ -92,7 +138,13 @@ def _seed_picker(seeds: list[int]) -> int | None:
     return None if chosen == state.ALL_SEEDS else int(chosen)
 
 
-def _warn_of_damaged(damaged: list) -> None:
+def _damaged(dataset: str, source: str) -> list[Run]:
+    shipped = [] if source == state.LOCAL else resources.damaged_runs(dataset)
+    local = [] if source == state.SHIPPED else resources.damaged_runs(dataset, local=True)
+    return [*shipped, *local]
+
+
+def _warn_of_damaged(damaged: list[Run]) -> None:
     for run in damaged[:MAX_WARNINGS]:
         st.warning(f"{run.name} is not shown: {run.reason}.", icon=":material/warning:")
     if len(damaged) > MAX_WARNINGS:

@@ -15,22 +15,26 @@ from starlette.formparsers import MultiPartParser
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from core.config import VARIANTS
 from core.training.runs import Run
+from ui.palette import VARIANT_COLORS
 
 DATASET = "dataset"
 SEED = "seed"
 SOURCE = "runs"
 ALL_SEEDS = "all"
-SHIPPED, LOCAL = "shipped", "local"
+SHIPPED, LOCAL, TOGETHER = "shipped", "local", "together"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the sidebar has chosen: a data set and its finished runs of the chosen seeds."""
+    """What the sidebar has chosen: a data set and its finished runs of the chosen seeds.
+
+    Those of one variant may be averaged; `source` says where they were trained.
+    """
 
     dataset: str
     runs: tuple[Run, ...] = ()
+    source: str = SHIPPED
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -39,11 +43,27 @@ class Selection:
 
     @property
     def by_variant(self) -> dict[str, list[Run]]:
-        """The runs of each variant that has any, in the order of `VARIANTS`, by seed."""
-        groups: dict[str, list[Run]] = {key: [] for key in VARIANTS}
-        for run in sorted(self.runs, key=lambda run: run.seed):
+        """The runs of each variant that has any, by seed; variants in the order of their colours,
+        so the six first.
+        """
+        groups: dict[str, list[Run]] = {key: [] for key in list(VARIANT_COLORS)}
+        for run in sorted(self.runs, key=lambda run: (run.path.parent.name, run.seed)):
             groups.setdefault(run.variant.key if run.variant else "", []).append(run)
         return {key: runs for key, runs in groups.items() if runs}
+
+    @property
+    def most_seeds(self) -> int:
+        """How many seeds the variant with the most of them has."""
+        return max(map(len, self.by_variant.values()), default=0)
+
+    @property
+    def seeds_said(self) -> str:
+        """How many seeds the variants have: "seed 1", "10 seeds", or "1 to 10 seeds"."""
+        if self.most_seeds == 1:
+            return f"seed {self.seeds[0]}" if len(self.seeds) == 1 else "one seed each"
+        fewest = min(map(len, self.by_variant.values()))
+        counts = f"{fewest} to " if fewest < self.most_seeds else ""
+        return f"{counts}{self.most_seeds} seeds"
 
 
 def bound(name: str) -> dict[str, Any]:
@@ -68,6 +88,11 @@ def value(name: str, default: Any = None) -> Any:
 def dataset() -> str:
     """The key of the data set the sidebar shows; "" before `sidebar.render()`."""
     return value(DATASET, "")
+
+
+def source() -> str:
+    """Whether the shipped runs are shown, those made here, or both together."""
+    return value(SOURCE) or SHIPPED
 
 
 def seed() -> int | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from core.config import VARIANTS
+from core.config import variant_label
 
 if TYPE_CHECKING:
     from core.analysis.counterfactual import Change
@@ -64,7 +64,7 @@ def change_sentences(changes: Sequence[Change], class_names: Sequence[str]) -> l
 
 def _sentence(changes: Sequence[Change], names: Sequence[str]) -> str:
     key, before = changes[0].variant, names[changes[0].before]
-    label = VARIANTS[key].label if key in VARIANTS else key
+    label = variant_label(key)
     repairs = changes[0].repairs
     found = sorted((c for c in changes if c.severity is not None), key=_worth)
     if not found:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.metrics import log_softmax, wilson_interval
-from core.config import NUM_CLASSES, VARIANTS
+from core.config import NUM_CLASSES, variant_label
 from core.data.datasets import DatasetInfo
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def answers_frame(logits: Mapping[str, np.ndarray], class_names: Sequence[str]) 
                 {
                     "image": image,
                     "variant": key,
-                    "label": _label(key),
+                    "label": variant_label(key),
                     "predicted": predicted,
                     "predicted_name": class_names[predicted],
                     "runner_up_name": class_names[said["runner_up"]],
@@ -174,8 +174,4 @@ def accuracy_frame(frame: pd.DataFrame, labels: Sequence[int | None]) -> pd.Data
 
 
 def _labels(keys: Sequence[str]) -> str:
-    return ", ".join(map(_label, keys))
-
-
-def _label(key: str) -> str:
-    return VARIANTS[key].label if key in VARIANTS else key
+    return ", ".join(map(variant_label, keys))

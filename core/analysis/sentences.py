@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.persistence import seeds_needed
-from core.config import VARIANTS
+from core.config import variant_label
 
 if TYPE_CHECKING:
     from core.analysis.diagnosis import Diagnosis
@@ -199,7 +199,7 @@ def _lower(label: str) -> str:
 
 
 def _label(key: object) -> str:
-    return _lower(VARIANTS[str(key)].label) if key in VARIANTS else str(key)
+    return _lower(variant_label(key))
 
 
 def _list(words: Sequence[str]) -> str:

@@ -98,8 +98,8 @@ def compare_pairs(
 ) -> pd.DataFrame:
     """Every pair of variants: the difference in accuracy, its joint interval, and a verdict.
 
-    `predictions` maps a variant to one `Predictions` per seed, all on one test set. If any variant
-    has one seed only, the first seed of each is compared. Columns, one row per pair:
+    `predictions` maps a variant to one `Predictions` per seed, all on one test set. Where one of a
+    pair has one seed only, the first seed of each is compared. Columns, one row per pair:
 
     - `a, b`; `difference_percent` (accuracy a - b, in percentage points), `low_percent,
       high_percent`: its interval, joint over all pairs at 95 %;
@@ -115,10 +115,15 @@ def compare_pairs(
     wrong = {key: _wrong_images(key, runs) for key, runs in predictions.items()}
     _check_same_images(predictions)
     pairs = list(itertools.combinations(wrong, 2))
-    if min((len(rows) for rows in wrong.values()), default=0) > 1:
-        rows = _bootstrap_rows(wrong, pairs, num_draws, seed)
-    else:
-        rows = [_mcnemar_row(wrong[a][0], wrong[b][0], ALPHA / len(pairs)) for a, b in pairs]
+    several = {key: rows for key, rows in wrong.items() if len(rows) > 1}
+    alpha = ALPHA / max(1, len(pairs))
+    draws = _draw_rates(several, num_draws, seed) if len(several) > 1 else {}
+    rows = [
+        _bootstrap_row(wrong[a], wrong[b], draws[b] - draws[a], alpha)
+        if a in draws and b in draws
+        else _mcnemar_row(wrong[a][0], wrong[b][0], alpha)
+        for a, b in pairs
+    ]
     frame = pd.DataFrame(rows, columns=ROW_COLUMNS)
     frame.insert(0, "a", [a for a, _ in pairs])
     frame.insert(1, "b", [b for _, b in pairs])
@@ -172,14 +177,12 @@ def _mcnemar_row(a: np.ndarray, b: np.ndarray, alpha: float) -> dict:
     }
 
 
-def _bootstrap_rows(
-    wrong: Mapping[str, np.ndarray], pairs: list[tuple[str, str]], num_draws: int, seed: int
-) -> list[dict]:
-    """One pair of methods per row; `wrong` maps a variant to (K, N) booleans."""
+def _draw_rates(
+    wrong: Mapping[str, np.ndarray], num_draws: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Error rates (D,) of each variant; `wrong` maps them to (K, N) booleans with K ≥ 2."""
     rates = bootstrap_error_rates(list(wrong.values()), num_draws, np.random.default_rng(seed))
-    column = {key: rates[:, i] for i, key in enumerate(wrong)}
-    alpha = ALPHA / max(1, len(pairs))
-    return [_bootstrap_row(wrong[a], wrong[b], column[b] - column[a], alpha) for a, b in pairs]
+    return {key: rates[:, i] for i, key in enumerate(wrong)}
 
 
 def _bootstrap_row(a: np.ndarray, b: np.ndarray, draws: np.ndarray, alpha: float) -> dict:
@@ -207,6 +210,10 @@ ONE_SEED_NOTE = (
     "another seed can give another order."
 )
 SEVERAL_SEEDS_NOTE = "With several seeds each this compares methods, over seeds and images."
+SOME_ONE_SEED_NOTE = (
+    "Pairs in which a variant has one seed compare trained networks (checkpoints), where another "
+    "seed can give another order; the others compare methods, over seeds and images."
+)
 FEW_SEEDS_NOTE = f"With fewer than {FEW_SEEDS} seeds the intervals are rough."
 NUM_NAMED = 3
 
@@ -274,7 +281,8 @@ def _smallest_resolvable(pairs: pd.DataFrame) -> str:
 
 
 def _scope(pairs: pd.DataFrame) -> list[str]:
-    num_seeds = int(pairs["num_seeds"].min())
-    if num_seeds == 1:
+    num_seeds = pairs["num_seeds"][pairs["num_seeds"] > 1]
+    if num_seeds.empty:
         return [ONE_SEED_NOTE]
-    return [SEVERAL_SEEDS_NOTE, *([FEW_SEEDS_NOTE] if num_seeds < FEW_SEEDS else [])]
+    note = SEVERAL_SEEDS_NOTE if len(num_seeds) == len(pairs) else SOME_ONE_SEED_NOTE
+    return [note, *([FEW_SEEDS_NOTE] if num_seeds.min() < FEW_SEEDS else [])]

@@ -211,7 +211,8 @@ def describe_variant(variant: Variant) -> str:
     usual = next((known for known in grid() if known.label == variant.label), None)
     unusual = []
     if variant.norm == "group" and variant.channels_per_group != 2:
-        unusual.append(f"{variant.channels_per_group} channels per group")
+        count = variant.channels_per_group
+        unusual.append(f"{count} channel{'s' * (count > 1)} per group")
     if usual is None or variant.l1_weight != usual.l1_weight:
         unusual.append(f"λ {variant.l1_weight:g}")
     if usual is None or variant.weight_decay != usual.weight_decay:

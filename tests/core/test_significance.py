@@ -143,10 +143,16 @@ def test_equivalent_within_the_margin():
     assert not sig.compare_pairs(same, margin_percent=0.01)["equivalent"][0]
 
 
-def test_one_variant_with_one_seed_makes_all_compare_checkpoints():
-    runs = {"gn": [predictions([1]), predictions([2])], "ln": [predictions([1])]}
-    row = sig.compare_pairs(runs).iloc[0]
-    assert row["num_seeds"] == 1 and row["only_a_wrong"] == row["only_b_wrong"] == 0
+def test_a_variant_with_one_seed_is_compared_as_a_checkpoint_and_the_others_as_methods():
+    several = {"gn": [predictions([1]), predictions([2])], "ln": [predictions([3])] * 2}
+    mixed = sig.compare_pairs({**several, "bn_l1": [predictions([4, 5])]}, num_draws=200)
+    assert list(mixed["method"]) == [sig.BOOTSTRAP, sig.MCNEMAR, sig.MCNEMAR]
+    assert list(mixed["num_seeds"]) == [2, 1, 1]
+    alone = sig.compare_pairs({"gn": several["gn"], "bn_l1": [predictions([4, 5])]})
+    assert list(alone["method"]) == [sig.MCNEMAR]
+    said = sig.resolution_sentence(mixed, LABELS)
+    assert sig.SOME_ONE_SEED_NOTE in said and sig.FEW_SEEDS_NOTE in said
+    assert sig.ONE_SEED_NOTE in sig.resolution_sentence(alone, LABELS)
 
 
 def test_image_bootstrap_has_multinomial_moments():

@@ -31,7 +31,7 @@ def choice(page: AppTest, key: str):
 def test_it_answers_first_and_then_shows_the_tables(page):
     assert not page.exception and not page.error
     assert page.title[0].value == "Parameters"
-    assert page.markdown[0].value.startswith("How large are the six networks")
+    assert page.markdown[0].value.startswith("How large are the networks")
     assert [metric.value for metric in page.metric] == ["7,946", "167", "954,066 – 987,922"]
     totals, layers = (table.value for table in page.dataframe)
     assert list(totals.variant) == [variant.label for variant in VARIANTS.values()]

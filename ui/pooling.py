@@ -1,0 +1,106 @@
+"""Which runs may stand in one mean over seeds, and which are left out and why. No streamlit.
+
+A mean over seeds is one of networks that differ in nothing else, so runs of one variant must share
+their settings, recipe and number of epochs, and no seed may count twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from core.config import VARIANTS, Recipe, Variant, variant_label
+from core.training.runs import Run
+
+USUAL_EPOCHS = {variant.epochs for variant in VARIANTS.values()}
+SAME = "the shipped runs have their variant and seed already"
+OTHER_LENGTH = "trained for another number of epochs than {others} of the variant"
+OTHER_RECIPE = "trained with other settings than {others} of the variant"
+SHIPPED, MOST = "the shipped runs", "most runs"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The runs that may be averaged by variant, and those left out as (reason, runs)."""
+
+    runs: tuple[Run, ...]
+    left_out: tuple[tuple[str, tuple[Run, ...]], ...] = ()
+
+    def sentences(self) -> list[str]:
+        """What was left out and why, one line for each reason."""
+        return [f"Left out: {name_runs(runs)}: {reason}." for reason, runs in self.left_out]
+
+
+def pool(shipped: Sequence[Run], local: Sequence[Run]) -> Pool:
+    """All of `shipped`, and of `local`, finished runs made here, what fits to them and together."""
+    kept, left_out = list(shipped), dict[str, list[Run]]()
+    for key in dict.fromkeys(_key(run) for run in local):
+        theirs = [run for run in shipped if _key(run) == key]
+        own = [run for run in local if _key(run) == key]
+        standard, others = (theirs[0], SHIPPED) if theirs else (_most_common(own), MOST)
+        taken = {run.seed for run in theirs}
+        for run in own:
+            reason = SAME if run.seed in taken else _difference(run, standard, others)
+            if reason:
+                left_out.setdefault(reason, []).append(run)
+            else:
+                kept.append(run)
+    return Pool(tuple(kept), tuple((reason, tuple(runs)) for reason, runs in left_out.items()))
+
+
+def _key(run: Run) -> str:
+    return run.variant.key if run.variant else ""
+
+
+def _settings(run: Run) -> tuple[Variant | None, Recipe]:
+    return run.variant, Recipe(**run.info["recipe"])
+
+
+def _most_common(runs: Sequence[Run]) -> Run:
+    """One with the settings that most of them share; of equally many, the longest training."""
+    counts = Counter(map(_settings, runs))
+    return max(runs, key=lambda run: (counts[_settings(run)], run.epochs))
+
+
+def _difference(run: Run, standard: Run, others: str) -> str:
+    if run.epochs != standard.epochs:
+        return OTHER_LENGTH.format(others=others)
+    return "" if _settings(run) == _settings(standard) else OTHER_RECIPE.format(others=others)
+
+
+def unusual_lengths(runs: Iterable[Run]) -> str:
+    """A line that names the runs which are shorter or longer than the published; "" if none is."""
+    odd = [
+        run
+        for run in runs
+        if run.epochs
+        not in ({VARIANTS[_key(run)].epochs} if _key(run) in VARIANTS else USUAL_EPOCHS)
+    ]
+    return f"Not of the published length: {name_runs(odd)}." if odd else ""
+
+
+def name_runs(runs: Iterable[Run]) -> str:
+    """Such as "Group norm (seeds 1, 2; 5 epochs), Layer norm (seed 1; 20 epochs)"."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for run in runs:
+        groups.setdefault((_key(run), run.epochs), []).append(run.seed)
+    return ", ".join(
+        f"{variant_label(key)} ({_seeds(seeds)}; {epochs} epoch{'s' * (epochs != 1)})"
+        for (key, epochs), seeds in groups.items()
+    )
+
+
+def say_who_is_missing(by_variant: Mapping[str, Sequence[Run]], seed: int) -> str:
+    """Which variants have no run of the seed that is asked for; "" if all have one."""
+    missing = [
+        variant_label(key)
+        for key, runs in by_variant.items()
+        if all(run.seed != seed for run in runs)
+    ]
+    return f"Not trained with seed {seed}: {', '.join(missing)}." if missing else ""
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    word = "seed" if len(seeds) == 1 else "seeds"
+    return f"{word} {', '.join(map(str, sorted(seeds)))}"
