@@ -20,6 +20,7 @@ MIME = {
     "PNG": "image/png",
     "SVG": "image/svg+xml",
     "TeX": "application/x-tex",
+    "ZIP": "application/zip",
 }
 
 KEPT = itertools.cycle(range(16))

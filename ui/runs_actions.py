@@ -1,0 +1,216 @@
+"""What can be done with the chosen runs: name, download, open, resume, delete."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
+
+from core.errors import NormLabError
+from core.training.jobs import start_resume
+from core.training.manage import delete_run, label_run
+from core.training.request import MAX_NAME, MAX_NOTE
+from ui import resources, runs_words, state
+from ui.downloads import download_files
+from ui.runs_data import IN_HAND, Entry, describe
+from ui.runs_files import export_one, export_several
+
+ASKING = "runs-asking"
+SHOWN_BY_NAME = 8
+SOURCE_WORDS = {True: "Made here", False: "Shipped"}
+"""What the sidebar's choice of runs is called in the address."""
+
+
+def show(chosen: Sequence[Entry]) -> None:
+    """All that fits the chosen runs."""
+    if not chosen:
+        return
+    with st.container(border=True, key="chosen-runs"):
+        st.markdown(f"**{count(chosen)} chosen.** {_shipped_words(chosen)}")
+        _list(chosen)
+        own = [entry for entry in chosen if entry.own and entry.run.state != "queued"]
+        if own:
+            _label(own)
+        _download([entry for entry in chosen if entry.run.state == "done"], len(chosen))
+        _open(chosen)
+        with st.container(horizontal=True):
+            _resume([entry for entry in chosen if entry.is_resumable])
+            _delete(chosen)
+
+
+def count(entries: Sequence[object]) -> str:
+    """Such as "1 run" or "3 runs"."""
+    return f"{len(entries)} run{'s' * (len(entries) != 1)}"
+
+
+def _shipped_words(chosen: Sequence[Entry]) -> str:
+    shipped = [entry for entry in chosen if not entry.own]
+    if not shipped:
+        return ""
+    which = "They" if len(shipped) == len(chosen) else f"{len(shipped)} of them"
+    return f"{which} came with NormLab and can be downloaded and opened, but not changed."
+
+
+def _list(entries: Sequence[Entry]) -> None:
+    names = [f"- {escape(describe(entry.run))}" for entry in entries[:SHOWN_BY_NAME]]
+    more = len(entries) - SHOWN_BY_NAME
+    st.markdown("\n".join([*names, *([f"- and {more} more"] if more > 0 else [])]))
+
+
+def escape(text: str) -> str:
+    """`text` as Markdown shows it letter by letter."""
+    return "".join(f"\\{sign}" if sign in r"\`*_{}[]()<>#+-.!|~$:" else sign for sign in text)
+
+
+def _attempt(entries: Sequence[Entry], act: Callable[[Entry], None]) -> tuple[int, list[str]]:
+    """How many it worked for, and why it did not for the others."""
+    refused = []
+    for entry in entries:
+        try:
+            act(entry)
+        except NormLabError as error:
+            refused.append(str(error))
+    return len(entries) - len(refused), refused
+
+
+def _label(own: Sequence[Entry]) -> None:
+    """A name and a note; where several runs differ, a field that is left empty changes nothing."""
+    titles, notes = {entry.run.title for entry in own}, {entry.run.note for entry in own}
+    before = _common(titles), _common(notes)
+    place = f"runs-label-{hash((tuple(entry.id for entry in own), before))}"
+    with st.form(place, border=False):
+        hint = f"of {count(own)}" if len(own) > 1 else ""
+        st.text_input(
+            f"Name {hint}".strip(),
+            before[0],
+            max_chars=MAX_NAME,
+            key=f"{place}-name",
+            placeholder="They have different names" if len(titles) > 1 else "No name yet",
+        )
+        st.text_area(
+            f"Note {hint}".strip(),
+            before[1],
+            max_chars=MAX_NOTE,
+            key=f"{place}-note",
+            placeholder="They have different notes" if len(notes) > 1 else "No note yet",
+            height=80,
+        )
+        st.form_submit_button(
+            "Save name and note",
+            icon=":material/edit:",
+            on_click=_save_label,
+            args=[list(own), before, place],
+        )
+
+
+def _common(found: set[str]) -> str:
+    return min(found) if len(found) == 1 else ""
+
+
+def _save_label(own: list[Entry], before: tuple[str, str], place: str) -> None:
+    name, note = (state.value(f"{place}-{field}", "").strip() for field in ("name", "note"))
+
+    def save(entry: Entry) -> None:
+        title = entry.run.title if name == before[0] else name
+        text = entry.run.note if note == before[1] else note
+        label_run(entry.run, resources.LOCAL_DIR, title, text)
+
+    done, refused = _attempt(own, save)
+    runs_words.say(f"Saved name and note of {count(own[:done])}." if done else "", refused)
+
+
+def _download(finished: Sequence[Entry], num_chosen: int) -> None:
+    if not finished:
+        return
+    one = len(finished) == 1
+    make = partial(export_one, finished[0]) if one else partial(export_several, list(finished))
+    name = finished[0].file_name if one else f"normlab-{len(finished)}-runs"
+    missing = num_chosen - len(finished)
+    unfinished = f" {missing} of the chosen have not finished and are not in it." if missing else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        download_files({"ZIP": make}, name)
+        st.caption(
+            f"{count(finished)} as one file, to be kept or imported elsewhere. Name and note are "
+            f"not part of it.{unfinished}"
+        )
+
+
+def _open(chosen: Sequence[Entry]) -> None:
+    """Links to the pages that show the runs, where those pages can be reached."""
+    finished = [entry for entry in chosen if entry.run.state == "done"]
+    if len({(entry.run.dataset, entry.own) for entry in finished}) != 1:
+        return
+    seeds = {entry.run.seed for entry in finished}
+    query = {
+        state.DATASET: finished[0].run.dataset,
+        state.SOURCE: SOURCE_WORDS[finished[0].own],
+        **({state.SEED: str(seeds.pop())} if len(seeds) == 1 else {}),
+    }
+    pages = {"curves": ":material/show_chart:", "overview": ":material/compare_arrows:"}
+    with contextlib.suppress(StreamlitPageNotFoundError), st.container(horizontal=True):
+        for page, icon in pages.items():
+            label = f"Open on {page.capitalize()}"
+            st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=query)
+
+
+def _resume(unfinished: Sequence[Entry]) -> None:
+    if unfinished:
+        st.button(
+            f"Resume {count(unfinished)}",
+            icon=":material/play_arrow:",
+            on_click=_start_resume,
+            args=[list(unfinished)],
+        )
+
+
+def _start_resume(unfinished: list[Entry]) -> None:
+    try:
+        job = start_resume([entry.run for entry in unfinished], resources.LOCAL_DIR)
+    except NormLabError as error:
+        runs_words.say(refused=[str(error)])
+    else:
+        waits = " once the jobs before it have ended" if job.state == "queued" else ""
+        runs_words.say(f"Job {job.id} goes on with {count(unfinished)}{waits}.")
+
+
+def _delete(chosen: Sequence[Entry]) -> None:
+    """Asks first; the question stays open while the page is drawn anew."""
+    deletable = [entry for entry in chosen if entry.is_deletable]
+    in_hand = [entry for entry in chosen if entry.run.state in IN_HAND]
+    if not deletable and not in_hand:
+        return
+    st.button(
+        f"Delete {count(deletable)}…" if deletable else "Delete…",
+        icon=":material/delete:",
+        disabled=not deletable,
+        help=None if deletable else "They are being trained or wait for that: stop that first.",
+        on_click=state.put,
+        args=[ASKING, [entry.id for entry in deletable]],
+    )
+    asked = [entry for entry in deletable if entry.id in (state.value(ASKING) or [])]
+    if asked:
+        _confirm(asked, in_hand)
+
+
+def _forget_question() -> None:
+    state.put(ASKING, None)
+
+
+@st.dialog("Delete for good?", on_dismiss=_forget_question)
+def _confirm(asked: Sequence[Entry], in_hand: Sequence[Entry]) -> None:
+    st.markdown(f"**{count(asked)}** with all results and resume points will be lost:")
+    _list(asked)
+    if in_hand:
+        st.caption(f"{count(in_hand)} being trained or waiting for that will be kept: stop first.")
+    with st.container(horizontal=True):
+        if st.button(f"Delete {count(asked)}", type="primary", icon=":material/delete_forever:"):
+            done, refused = _attempt(asked, lambda e: delete_run(e.run, resources.LOCAL_DIR))
+            runs_words.say(f"Deleted {count(asked[:done])}." if done else "", refused)
+            _forget_question()
+            st.rerun()
+        if st.button("Keep"):
+            _forget_question()
+            st.rerun()
