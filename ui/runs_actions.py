@@ -10,13 +10,14 @@ import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
 from core.errors import NormLabError
+from core.training.archive import export_run
 from core.training.jobs import start_resume
 from core.training.manage import delete_run, label_run
 from core.training.request import MAX_NAME, MAX_NOTE
 from ui import resources, runs_words, state
-from ui.downloads import download_files
-from ui.runs_data import IN_HAND, Entry, describe
-from ui.runs_files import export_one, export_several
+from ui.downloads import download_file
+from ui.runs_data import IN_HAND, Entry, count, describe
+from ui.runs_files import export_several
 
 ASKING = "runs-asking"
 SHOWN_BY_NAME = 8
@@ -31,19 +32,15 @@ def show(chosen: Sequence[Entry]) -> None:
     with st.container(border=True, key="chosen-runs"):
         st.markdown(f"**{count(chosen)} chosen.** {_shipped_words(chosen)}")
         _list(chosen)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _download([entry for entry in chosen if entry.run.state == "done"])
+            _resume([entry for entry in chosen if entry.is_resumable])
+            _delete(chosen)
+            _open(chosen)
+        st.caption(_download_words(chosen))
         own = [entry for entry in chosen if entry.own and entry.run.state != "queued"]
         if own:
             _label(own)
-        _download([entry for entry in chosen if entry.run.state == "done"], len(chosen))
-        _open(chosen)
-        with st.container(horizontal=True):
-            _resume([entry for entry in chosen if entry.is_resumable])
-            _delete(chosen)
-
-
-def count(entries: Sequence[object]) -> str:
-    """Such as "1 run" or "3 runs"."""
-    return f"{len(entries)} run{'s' * (len(entries) != 1)}"
 
 
 def _shipped_words(chosen: Sequence[Entry]) -> str:
@@ -122,20 +119,21 @@ def _save_label(own: list[Entry], before: tuple[str, str], place: str) -> None:
     runs_words.say(f"Saved name and note of {count(own[:done])}." if done else "", refused)
 
 
-def _download(finished: Sequence[Entry], num_chosen: int) -> None:
-    if not finished:
-        return
-    one = len(finished) == 1
-    make = partial(export_one, finished[0]) if one else partial(export_several, list(finished))
-    name = finished[0].file_name if one else f"normlab-{len(finished)}-runs"
-    missing = num_chosen - len(finished)
-    unfinished = f" {missing} of the chosen have not finished and are not in it." if missing else ""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        download_files({"ZIP": make}, name)
-        st.caption(
-            f"{count(finished)} as one file, to be kept or imported elsewhere. Name and note are "
-            f"not part of it.{unfinished}"
-        )
+def _download(finished: Sequence[Entry]) -> None:
+    if len(finished) == 1:
+        make = partial(export_run, finished[0].run)
+        download_file("Download", make, "ZIP", finished[0].file_name)
+    elif finished:
+        make = partial(export_several, list(finished))
+        download_file(f"Download {count(finished)}", make, "ZIP", f"normlab-{len(finished)}-runs")
+
+
+def _download_words(chosen: Sequence[Entry]) -> str:
+    unfinished = [entry for entry in chosen if entry.run.state != "done"]
+    if len(unfinished) == len(chosen):
+        return "Only a finished run can be downloaded."
+    missing = f" {count(unfinished)} not finished: left out." if unfinished else ""
+    return f"Download makes one file, for Import here or elsewhere, without name and note.{missing}"
 
 
 def _open(chosen: Sequence[Entry]) -> None:
@@ -150,7 +148,7 @@ def _open(chosen: Sequence[Entry]) -> None:
         **({state.SEED: str(seeds.pop())} if len(seeds) == 1 else {}),
     }
     pages = {"curves": ":material/show_chart:", "overview": ":material/compare_arrows:"}
-    with contextlib.suppress(StreamlitPageNotFoundError), st.container(horizontal=True):
+    with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
         for page, icon in pages.items():
             label = f"Open on {page.capitalize()}"
             st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=query)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -84,13 +84,18 @@ def describe(run: Run) -> str:
     found = f" ({run.title})" if run.title else ""
     words = f"{variant_words(run)}, seed {run.seed}, {dataset_words(run)}{found}"
     if run.final:
-        return f"{words}: {_epochs(run)}, {run.final['test_accuracy_percent']:.2f} %"
-    return f"{words}: {STATES[run.state]}{f', {_epochs(run)}' if run.epochs else ''}"
+        accuracy = f"{run.final['test_accuracy_percent']:.2f} %"
+        return f"{words}: {_epochs(run)} epoch{'s' * (run.epochs != 1)}, {accuracy}"
+    return f"{words}: {STATES[run.state]}{f', epoch {_epochs(run)}' if run.epochs else ''}"
 
 
 def _epochs(run: Run) -> str:
-    share = str(run.epochs) if run.epoch == run.epochs else f"{run.epoch} of {run.epochs}"
-    return f"{share} epoch{'s' * (run.epochs != 1)}"
+    return str(run.epochs) if run.epoch == run.epochs else f"{run.epoch} of {run.epochs}"
+
+
+def count(runs: Sized) -> str:
+    """Such as "1 run" or "3 runs"."""
+    return f"{len(runs):,} run{'s' * (len(runs) != 1)}"
 
 
 def run_rows(entries: Sequence[Entry]) -> pd.DataFrame:

@@ -17,11 +17,6 @@ ENDING = ".zip"
 MAX_RUNS = 200
 
 
-def export_one(entry: Entry) -> bytes:
-    """The run as one file; `RunError` unless it is finished and whole."""
-    return export_run(entry.run)
-
-
 def export_several(entries: Sequence[Entry]) -> bytes:
     """A bundle of the runs' files; `RunError` names the first that is not finished and whole."""
     buffer = io.BytesIO()

@@ -32,6 +32,7 @@ def show(jobs: Sequence[Job]) -> None:
             "seconds": NUMBER("Training (s)", format="%.0f"),
             "created": moment("Started"),
         },
+        placeholder="–",
         alt="One row per job: its state and why, what it trains, how far it came and when it began",
     )
     st.caption("Running jobs first, then those that wait, then the newest that have ended.")

@@ -18,12 +18,18 @@ FOLLOW_SECONDS = 2.0
 
 
 def made_here(jobs: Sequence[Job]) -> list[Entry]:
-    """The runs made here, and those that a waiting job is going to make or to go on with."""
+    """The runs made here and those that a waiting job is going to make, the newest first."""
     root = resources.LOCAL_DIR
     own = root.resolve() != runs.SHIPPED_DIR.resolve()
     waiting = {run.name: run for job in jobs for run in queued_runs(job, root)}
     found = [waiting.pop(run.name, run) for run in _runs(local=True)]
-    return [Entry(_as_it_is_now(run, root), own) for run in (*found, *waiting.values())]
+    entries = [Entry(_as_it_is_now(run, root), own) for run in (*waiting.values(), *found)]
+    return sorted(entries, key=_begun, reverse=True)
+
+
+def _begun(entry: Entry) -> str:
+    """What has not begun comes before all that has."""
+    return str(entry.run.info.get("created", "")) if entry.run.state != "queued" else "~"
 
 
 def shipped() -> list[Entry]:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from ui import state
-from ui.runs_data import STATES, Entry, dataset_words, filtered, run_rows
+from ui.runs_data import STATES, Entry, count, dataset_words, filtered, run_rows
 
 CHOSEN = "runs-chosen"
 NUMBER = st.column_config.NumberColumn
@@ -41,6 +41,7 @@ def choose(entries: Sequence[Entry]) -> list[Entry]:
         selection_mode="multi-row",
         selection_default={"selection": {"rows": _kept_rows(shown)}},
         column_config=_columns(),
+        placeholder="–",
         alt="One row per run: what was trained, its state, and the figures of its last epoch",
     )
     chosen = [shown[row] for row in event.selection.rows if row < len(shown)]
@@ -91,8 +92,8 @@ def _shown_rows(entries: Sequence[Entry]) -> pd.DataFrame:
 
 def _count(shown: Sequence[Entry], entries: Sequence[Entry]) -> str:
     if len(shown) < len(entries):
-        return f"{len(shown)} of {len(entries)} runs."
-    return f"{len(entries)} run{'s' * (len(entries) != 1)}."
+        return f"{len(shown)} of {count(entries)}."
+    return f"{count(entries)}, the newest first."
 
 
 def _columns() -> dict:
