@@ -18,6 +18,7 @@ from ui import resources, runs_words, state
 from ui.downloads import download_file
 from ui.runs_data import IN_HAND, Entry, count, describe
 from ui.runs_files import export_several
+from ui.runs_words import CHOSEN, escape
 
 ASKING = "runs-asking"
 SHOWN_BY_NAME = 8
@@ -57,11 +58,6 @@ def _list(entries: Sequence[Entry]) -> None:
     st.markdown("\n".join([*names, *([f"- and {more} more"] if more > 0 else [])]))
 
 
-def escape(text: str) -> str:
-    """`text` as Markdown shows it letter by letter."""
-    return "".join(f"\\{sign}" if sign in r"\`*_{}[]()<>#+-.!|~$:" else sign for sign in text)
-
-
 def _attempt(entries: Sequence[Entry], act: Callable[[Entry], None]) -> tuple[int, list[str]]:
     """How many it worked for, and why it did not for the others."""
     refused = []
@@ -70,7 +66,7 @@ def _attempt(entries: Sequence[Entry], act: Callable[[Entry], None]) -> tuple[in
             act(entry)
         except NormLabError as error:
             refused.append(str(error))
-    return len(entries) - len(refused), refused
+    return len(entries) - len(refused), list(dict.fromkeys(refused))
 
 
 def _label(own: Sequence[Entry]) -> None:
@@ -116,7 +112,7 @@ def _save_label(own: list[Entry], before: tuple[str, str], place: str) -> None:
         label_run(entry.run, resources.LOCAL_DIR, title, text)
 
     done, refused = _attempt(own, save)
-    runs_words.say(f"Saved name and note of {count(own[:done])}." if done else "", refused)
+    runs_words.say(CHOSEN, f"Saved name and note of {count(own[:done])}." if done else "", refused)
 
 
 def _download(finished: Sequence[Entry]) -> None:
@@ -168,10 +164,10 @@ def _start_resume(unfinished: list[Entry]) -> None:
     try:
         job = start_resume([entry.run for entry in unfinished], resources.LOCAL_DIR)
     except NormLabError as error:
-        runs_words.say(refused=[str(error)])
+        runs_words.say(CHOSEN, refused=[str(error)])
     else:
         waits = " once the jobs before it have ended" if job.state == "queued" else ""
-        runs_words.say(f"Job {job.id} goes on with {count(unfinished)}{waits}.")
+        runs_words.say(CHOSEN, f"Job {job.id} goes on with {count(unfinished)}{waits}.")
 
 
 def _delete(chosen: Sequence[Entry]) -> None:
@@ -206,7 +202,7 @@ def _confirm(asked: Sequence[Entry], in_hand: Sequence[Entry]) -> None:
     with st.container(horizontal=True):
         if st.button(f"Delete {count(asked)}", type="primary", icon=":material/delete_forever:"):
             done, refused = _attempt(asked, lambda e: delete_run(e.run, resources.LOCAL_DIR))
-            runs_words.say(f"Deleted {count(asked[:done])}." if done else "", refused)
+            runs_words.say(CHOSEN, f"Deleted {count(asked[:done])}." if done else "", refused)
             _forget_question()
             st.rerun()
         if st.button("Keep"):

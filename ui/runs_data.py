@@ -156,8 +156,10 @@ def _device(run: Run) -> str:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files in `folder`, those computed later included."""
+    """Bytes of all files in `folder`, those computed later included; a link takes none."""
     total = 0
+    if folder.is_symlink():
+        return total
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):  # gone meanwhile
             total += path.lstat().st_size if path.is_file() else 0

@@ -10,12 +10,13 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile
 
 from core.errors import NormLabError
 from core.training.archive import import_run
-from ui import resources, runs_words, state
+from ui import resources, runs_words, state, upload_watch
 from ui.runs_files import unpack
 
-UPLOADER, BATCH = "runs-uploader", "runs-to-import"
+UPLOADER, BATCH, WATCH = "runs-uploader", "runs-to-import", "runs-upload-watch"
 MAX_MEGABYTES = 5
 """The server takes no larger file."""
+TOO_LARGE = f"it has more than {MAX_MEGABYTES} MB; a file of several runs can be unpacked first"
 
 
 @dataclass
@@ -37,7 +38,9 @@ def uploader() -> None:
         files = [file for file in state.value(key) if not isinstance(file, DeletedFile)]
         if not files:
             return
-        state.put(BATCH, unpacked([(file.name, file.getvalue()) for file in files]))
+        batch = unpacked([(file.name, file.getvalue()) for file in files])
+        batch.refused += [refusal(name, TOO_LARGE) for name in upload_watch.left_out(WATCH)]
+        state.put(BATCH, batch)
         state.drop_uploads(file.file_id for file in files)
         state.put(UPLOADER, state.value(UPLOADER, 0) + 1)
 
@@ -51,6 +54,7 @@ def uploader() -> None:
         help="A file that Download wrote, with one run or several. Everything in it is checked "
         "before it is added, and nothing in it is executed.",
     )
+    upload_watch.watch(UPLOADER, MAX_MEGABYTES << 20, key=WATCH)
 
 
 def unpacked(files: Sequence[tuple[str, bytes]]) -> Batch:
@@ -79,7 +83,8 @@ def work() -> None:
             if bar:
                 bar.progress(1 - left / total, text=f"{total - left} of {total} runs checked")
     state.put(BATCH, None)
-    runs_words.say(f"Added {', '.join(batch.added)}." if batch.added else "", batch.refused)
+    done = f"Added {', '.join(batch.added)}." if batch.added else ""
+    runs_words.say(runs_words.IMPORT, done, batch.refused)
     st.rerun()
 
 
@@ -90,6 +95,6 @@ def _import_one(batch: Batch, name: str, content: bytes) -> None:
         batch.refused.append(refusal(name, error))
 
 
-def refusal(name: str, error: NormLabError) -> str:
+def refusal(name: str, error: NormLabError | str) -> str:
     """One line on a file that was not imported; its name comes from the user."""
     return f"“{name[:60]}” was not added: {str(error).removesuffix('.')}."

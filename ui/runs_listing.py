@@ -14,7 +14,7 @@ from core.training.runs import Run, read_run
 from ui import resources
 from ui.runs_data import Entry
 
-FOLLOW_SECONDS = 2.0
+FOLLOW_SECONDS = 3.0
 
 
 def made_here(jobs: Sequence[Job]) -> list[Entry]:

@@ -20,8 +20,7 @@ SOMETIMES = ("title", "reason", "recipe", "note")
 
 HOW_TO_CHOOSE = (
     "Choose runs by the boxes on the left, to name, download, resume, open or delete them. By "
-    "keyboard: move to a row with the arrow keys and press Shift and Space; with Ctrl as well, "
-    "others stay chosen."
+    "keyboard: the arrow keys lead to a row, Shift and Space choose it, Escape chooses none."
 )
 
 
