@@ -11,7 +11,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 
 from core.errors import NormLabError
 from core.training.archive import export_run
-from core.training.jobs import start_resume
+from core.training.jobs import living_jobs, start_resume
 from core.training.manage import delete_run, label_run
 from core.training.request import MAX_NAME, MAX_NOTE
 from ui import resources, runs_words, state
@@ -166,7 +166,8 @@ def _start_resume(unfinished: list[Entry]) -> None:
     except NormLabError as error:
         runs_words.say(CHOSEN, refused=[str(error)])
     else:
-        waits = " once the jobs before it have ended" if job.state == "queued" else ""
+        others = any(other.id != job.id for other in living_jobs(resources.LOCAL_DIR))
+        waits = " once the jobs before it have ended" if others else ""
         runs_words.say(CHOSEN, f"Job {job.id} goes on with {count(unfinished)}{waits}.")
 
 
