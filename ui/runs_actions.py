@@ -38,7 +38,7 @@ def show(chosen: Sequence[Entry]) -> None:
             _resume([entry for entry in chosen if entry.is_resumable])
             _delete(chosen)
             _open(chosen)
-        st.caption(_download_words(chosen))
+        st.caption(_what_is_left_out(chosen))
         own = [entry for entry in chosen if entry.own and entry.run.state != "queued"]
         if own:
             _label(own)
@@ -124,12 +124,18 @@ def _download(finished: Sequence[Entry]) -> None:
         download_file(f"Download {count(finished)}", make, "ZIP", f"normlab-{len(finished)}-runs")
 
 
-def _download_words(chosen: Sequence[Entry]) -> str:
+def _what_is_left_out(chosen: Sequence[Entry]) -> str:
+    """What Download does, and which of the chosen runs it and Delete pass over."""
     unfinished = [entry for entry in chosen if entry.run.state != "done"]
+    in_hand = [entry for entry in chosen if entry.run.state in IN_HAND]
+    lines = ["Download makes one file, for Import here or elsewhere, without name and note."]
     if len(unfinished) == len(chosen):
-        return "Only a finished run can be downloaded."
-    missing = f" {count(unfinished)} not finished: left out." if unfinished else ""
-    return f"Download makes one file, for Import here or elsewhere, without name and note.{missing}"
+        lines = ["Only a finished run can be downloaded."]
+    elif unfinished:
+        lines += [f"{count(unfinished)} not finished: left out."]
+    if in_hand:
+        lines += [f"{count(in_hand)} being trained or waiting for that: stop first, then delete."]
+    return " ".join(lines)
 
 
 def _open(chosen: Sequence[Entry]) -> None:
@@ -181,7 +187,6 @@ def _delete(chosen: Sequence[Entry]) -> None:
         f"Delete {count(deletable)}…" if deletable else "Delete…",
         icon=":material/delete:",
         disabled=not deletable,
-        help=None if deletable else "They are being trained or wait for that: stop that first.",
         on_click=state.put,
         args=[ASKING, [entry.id for entry in deletable]],
     )
