@@ -22,8 +22,7 @@ from ui.runs_words import CHOSEN, escape
 
 ASKING = "runs-asking"
 SHOWN_BY_NAME = 8
-SOURCE_WORDS = {True: "Made here", False: "Shipped"}
-"""What the sidebar's choice of runs is called in the address."""
+PAGES = {"curves": ":material/show_chart:", "overview": ":material/compare_arrows:"}
 
 
 def show(chosen: Sequence[Entry]) -> None:
@@ -139,21 +138,24 @@ def _what_is_left_out(chosen: Sequence[Entry]) -> str:
 
 
 def _open(chosen: Sequence[Entry]) -> None:
-    """Links to the pages that show the runs, where those pages can be reached."""
+    """Ways to the pages that show the runs, where those pages can be reached."""
     finished = [entry for entry in chosen if entry.run.state == "done"]
     if len({(entry.run.dataset, entry.own) for entry in finished}) != 1:
         return
+    for page, icon in PAGES.items():
+        label = f"Open on {page.capitalize()}"
+        if st.button(label, icon=icon, type="tertiary", on_click=_turn_to, args=[finished]):
+            with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
+                # Not without query_params: what is bound to a widget may not be cleared.
+                st.switch_page(f"pages/{page}.py", query_params={})
+
+
+def _turn_to(finished: Sequence[Entry]) -> None:
+    """Sets the sidebar to these runs; an address alone would not change what it holds already."""
     seeds = {entry.run.seed for entry in finished}
-    query = {
-        state.DATASET: finished[0].run.dataset,
-        state.SOURCE: SOURCE_WORDS[finished[0].own],
-        **({state.SEED: str(seeds.pop())} if len(seeds) == 1 else {}),
-    }
-    pages = {"curves": ":material/show_chart:", "overview": ":material/compare_arrows:"}
-    with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
-        for page, icon in pages.items():
-            label = f"Open on {page.capitalize()}"
-            st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=query)
+    state.put(state.DATASET, finished[0].run.dataset)
+    state.put(state.SOURCE, state.LOCAL if finished[0].own else state.SHIPPED)
+    state.put(state.SEED, str(seeds.pop()) if len(seeds) == 1 else state.ALL_SEEDS)
 
 
 def _resume(unfinished: Sequence[Entry]) -> None:
