@@ -127,3 +127,14 @@ def test_what_changes_elsewhere_is_shown_and_what_was_chosen_stays(root, address
     widths = page.get_by_test_id("stMain").evaluate("e => [e.scrollWidth, e.clientWidth]")
     assert widths[0] <= widths[1] == 390
     opened.check()
+
+
+def test_a_page_opened_for_a_run_shows_runs_made_here(root, address, tab):
+    opened = tab()
+    page = open_page(opened, address)
+    press_row(page, 0)
+    page.get_by_role("button", name="Open on Overview").click()
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+    expect(page.get_by_text("Digits, 360 test images · 2 runs · seed 1")).to_be_visible()
+    assert "runs=Made+here" in page.url
+    opened.check()
