@@ -51,6 +51,7 @@ TORCH_FREE_PAGES = (
     *("pages.nuisance", "pages.batch_mates", "pages.transplants", "pages.inside"),
     "pages.normalization",
     "pages.predict",
+    "pages.runs",
 )
 
 

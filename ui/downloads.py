@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Literal
 
 import altair as alt
 import pandas as pd
@@ -20,6 +21,7 @@ MIME = {
     "PNG": "image/png",
     "SVG": "image/svg+xml",
     "TeX": "application/x-tex",
+    "ZIP": "application/zip",
 }
 
 KEPT = itertools.cycle(range(16))
@@ -47,18 +49,33 @@ def json_file(document: Callable[[], object]) -> Callable[[], bytes]:
 def download_files(files: Mapping[str, Callable[[], bytes]], name: str) -> None:
     """A button for each of `files`, a kind of `MIME` → what makes it, called <name>.<kind>."""
     with st.container(horizontal=True, gap="small"):
-        for label, make in files.items():
-            st.download_button(
-                label,
-                data=partial(_make_and_keep, make, f"{name}.{label.lower()}", MIME[label]),
-                file_name=f"{name}.{label.lower()}",
-                mime=MIME[label],
-                key=f"download-{name}-{label}",
-                icon=":material/download:",
-                help=f"Download {name.replace('-', ' ')} as {label}",
-                type="tertiary",
-                on_click="ignore",
-            )
+        for kind, make in files.items():
+            words = f"Download {name.replace('-', ' ')} as {kind}"
+            download_file(kind, make, kind, name, help=words, type="tertiary")
+
+
+def download_file(
+    label: str,
+    make: Callable[[], bytes],
+    kind: str,
+    name: str,
+    *,
+    help: str | None = None,
+    type: Literal["secondary", "tertiary"] = "secondary",
+) -> None:
+    """A button `label` for what `make` makes: a `kind` of `MIME`, called <name>.<kind>."""
+    file_name = f"{name}.{kind.lower()}"
+    st.download_button(
+        label,
+        data=partial(_make_and_keep, make, file_name, MIME[kind]),
+        file_name=file_name,
+        mime=MIME[kind],
+        key=f"download-{name}-{kind}",
+        icon=":material/download:",
+        help=help,
+        type=type,
+        on_click="ignore",
+    )
 
 
 def _make_and_keep(make: Callable[[], bytes], file_name: str, mime: str) -> bytes:

@@ -17,6 +17,7 @@ MUST_SHOW = {
     "batch_mates": ["group and layer norm from the image alone"],
     "transplants": ["weights of one variant"],
     "inside": ["Test image", "Normalization layer"],
+    "runs": ["Nothing has been trained here yet", "Import", "Exported runs"],
     "normalization": ["Means and variances", "Largest |difference|"],
 }
 TITLES = {"normalization": "Normalization by hand"}

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
 TITLES = {"normalization": "Normalization by hand"}
-WITHOUT_TORCH = ["overview", "curves", "failures", "transplants", "predict"]
+WITHOUT_TORCH = ["overview", "curves", "failures", "transplants", "predict", "runs"]
 
 
 def title(page: str) -> str:
@@ -32,7 +32,7 @@ def test_the_pages_are_those_of_the_navigation():
     navigation = (ROOT / "streamlit_app.py").read_text()
     assert [
         *("batch_mates", "curves", "explain", "failures", "inside", "normalization"),
-        *("nuisance", "overview", "parameters", "predict", "transplants"),
+        *("nuisance", "overview", "parameters", "predict", "runs", "transplants"),
     ] == PAGES
     assert all(f"pages/{page}.py" in navigation for page in PAGES)
 
