@@ -75,6 +75,17 @@ def serving(
 
     What the server says goes to `output`.
     """
+    with serving_process(script, environment, output) as (address, _):
+        yield address
+
+
+@contextmanager
+def serving_process(
+    script: str,
+    environment: Mapping[str, str] | None = None,
+    output: IO[bytes] | int = subprocess.DEVNULL,
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Like `serving`, and yields the server's process too, which may be killed."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -88,7 +99,7 @@ def serving(
     )
     try:
         wait_until_up(process, f"http://127.0.0.1:{port}/_stcore/health")
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
         try:

@@ -15,15 +15,12 @@ import altair as alt
 import pandas as pd
 
 from ui.charts import PADDING
-from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
+from ui.palette import MORE_COLORS, MORE_SHAPES, VARIANT_COLORS, VARIANT_SHAPES
 
 DATA = "epochs"
 HEIGHT = 140
 LEGEND_COLUMNS, LEGEND_ROW = 2, 24
 TITLES = {"test_accuracy_percent": "Test accuracy (%)", "test_loss": "Test loss (nats)"}
-OTHER_COLORS = ("#693CFF", "#B43C3C", "#D200B4", "#D2784B", "#7878FF", "#5A96E1")
-OTHER_SHAPES = ("triangle-right", "triangle-left")
-"""For variants beyond the six that have no look of their own yet."""
 
 
 def live_chart(
@@ -39,8 +36,8 @@ def live_chart(
 
 
 def _look(key: str, place: int) -> tuple[str, str]:
-    """The colour and the shape of a variant."""
-    color, shape = OTHER_COLORS[place % len(OTHER_COLORS)], OTHER_SHAPES[place % len(OTHER_SHAPES)]
+    """The colour and the shape of a variant; for one not yet known to the pages, by its place."""
+    color, shape = MORE_COLORS[place % len(MORE_COLORS)], MORE_SHAPES[place % len(MORE_SHAPES)]
     return VARIANT_COLORS.get(key, color), VARIANT_SHAPES.get(key, shape)
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from core.config import VARIANTS
+from core.config import VARIANT_LABELS
 from core.data.datasets import DATASETS
 from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job, read_quietly
@@ -60,8 +60,8 @@ def variant_keys(job: Job) -> list[str]:
 
 def variant_label(job: Job, key: str) -> str:
     """The variant in words, for one that is not published with what is unusual about it."""
-    if key in VARIANTS:
-        return VARIANTS[key].label
+    if key in VARIANT_LABELS:
+        return VARIANT_LABELS[key]
     asked = job.request.variants if job.request else ()
     return next((describe_variant(one) for one in asked if one.key == key), key)
 
