@@ -16,9 +16,10 @@ from core.training.manage import delete_run, label_run
 from core.training.request import MAX_NAME, MAX_NOTE
 from ui import resources, runs_words, state
 from ui.downloads import download_file
+from ui.markdown import escape
 from ui.runs_data import IN_HAND, Entry, count, describe
 from ui.runs_files import export_several
-from ui.runs_words import CHOSEN, escape
+from ui.runs_words import CHOSEN
 
 ASKING = "runs-asking"
 SHOWN_BY_NAME = 8

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import state
+from ui.markdown import escape
 
 SAID = "runs-said"
-MARKS = r"\`*_{}[]()<>#+-.!|~$:"
 CHOSEN, IMPORT = "chosen", "import"
 
 
@@ -25,8 +25,3 @@ def show(place: str) -> None:
         st.success(escape(done), icon=":material/check:")
     for line in refused:
         st.error(escape(line), icon=":material/error:")
-
-
-def escape(text: str) -> str:
-    """`text`, which may come from anywhere, as Markdown shows it letter by letter."""
-    return "".join(f"\\{sign}" if sign in MARKS else sign for sign in text)

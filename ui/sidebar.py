@@ -9,6 +9,7 @@ import streamlit as st
 from core.data.datasets import DATASETS
 from core.training.runs import Run
 from ui import device_line, made_here, resources, state, training_form, training_watch
+from ui.markdown import escape
 from ui.pooling import Pool, unusual_lengths
 from ui.state import Selection
 
@@ -70,7 +71,8 @@ def _source_picker() -> str:
     asked, shown = state.requested(state.SOURCE), SOURCES[state.SHIPPED]
     if asked is not None and asked not in SOURCES.values():
         words = "Shipped, Made here or Together"
-        st.warning(f"The address asks for runs {asked[:40]!r}: it can be {words}. This is {shown}.")
+        asks = escape(f"The address asks for runs {asked[:40]!r}")
+        st.warning(f"{asks}: it can be {words}. This is {shown}.")
     if not resources.datasets_with_runs(local=True):
         if asked in (SOURCES[state.LOCAL], SOURCES[state.TOGETHER]):
             st.caption("No run has been made here yet: these are the shipped ones.")
@@ -91,7 +93,7 @@ def _say_what_differs(chosen: Pool, source: str) -> None:
     if source != state.SHIPPED:
         lines += filter(None, [unusual_lengths(chosen.runs)])
     for line in lines:
-        st.caption(line)
+        st.caption(escape(line))
 
 
 def _dataset_picker(source: str) -> str:
@@ -146,6 +148,6 @@ def _damaged(dataset: str, source: str) -> list[Run]:
 
 def _warn_of_damaged(damaged: list[Run]) -> None:
     for run in damaged[:MAX_WARNINGS]:
-        st.warning(f"{run.name} is not shown: {run.reason}.", icon=":material/warning:")
+        st.warning(escape(f"{run.name} is not shown: {run.reason}."), icon=":material/warning:")
     if len(damaged) > MAX_WARNINGS:
         st.warning(f"{len(damaged) - MAX_WARNINGS} more damaged runs are not shown.")

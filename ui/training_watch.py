@@ -13,6 +13,7 @@ from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job, list_jobs
 from ui import resources, state, training_data, training_live
 from ui.charts_training import TITLES, describe_live, live_chart
+from ui.markdown import escape
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 3.0
 MAX_ENDED = 10
@@ -107,23 +108,24 @@ def _button(label: str, key: str, action: Callable[..., Any], *arguments: Any, *
 
 def _trouble() -> None:
     if trouble := state.value(TROUBLE):
-        st.error(trouble, icon=":material/error:")
+        st.error(escape(trouble), icon=":material/error:")
         _button("Close", "close", lambda: None, type="tertiary")
 
 
 def _running(job: Job) -> None:
     where = training_data.device(job, resources.LOCAL_DIR)
-    st.markdown(f"**Training: {training_data.subject(job)}**", help=job.summary)
+    name = escape(training_data.subject(job))
+    st.markdown(f"**Training: {name}**", help=escape(job.summary))
     st.progress(training_data.share_done(job), text=training_data.progress_words(job))
     if job.reason:
-        st.warning(f"Job {job.id}: {job.reason}.", icon=":material/warning:")
+        st.warning(escape(f"Job {job.id}: {job.reason}."), icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if training_data.is_stopping(job):
             st.caption(":material/hourglass: Stopping: it saves what it has…")
         else:
             icon = ":material/stop_circle:"
             _button("Stop", f"stop-{job.id}", jobs.stop, resources.LOCAL_DIR, job.id, icon=icon)
-        st.caption(f"Job {job.id}{f' on {where}' if where else ''}")
+        st.caption(f"Job {job.id}{f' on {escape(where)}' if where else ''}")
     _figures(job)
 
 
@@ -145,7 +147,8 @@ def _figures(job: Job) -> None:
 
 def _waiting(waiting: list[Job]) -> None:
     for job in waiting[:MAX_WAITING]:
-        st.markdown(f"**{job.position}. in the queue:** {training_data.subject(job)}")
+        name = escape(training_data.subject(job))
+        st.markdown(f"**{job.position}. in the queue:** {name}")
         with st.container(horizontal=True, gap="small"):
             _moves(job, last=len(waiting))
     if len(waiting) > MAX_WAITING:
@@ -168,7 +171,7 @@ def _moves(job: Job, last: int) -> None:
 
 def _ended(job: Job) -> None:
     here = resources.LOCAL_DIR
-    words = training_data.ending_words(job, here)
+    words = escape(training_data.ending_words(job, here))
     st.markdown(f"{SYMBOLS.get(job.state, FAILED)} {words}", help=f"Job {job.id}: {job.state}")
     log = training_data.log_tail(job) if job.state in ("failed", "interrupted") else ""
     if log:

@@ -88,7 +88,7 @@ def test_a_text_that_cannot_be_is_one_line_and_nothing_starts(field, value, said
 
 def test_a_number_that_cannot_be_is_one_line_and_nothing_starts():
     app = number(opened(), "batch_size", 1)
-    assert [line.value for line in app.error] == [r"Batch size is 1\: it must lie in 2 to 4096."]
+    assert [line.value for line in app.error] == ["Batch size is 1: it must lie in 2 to 4096."]
     assert not can_start(app)
     assert can_start(number(app, "batch_size", 32))
 
@@ -142,7 +142,7 @@ def test_runs_that_exist_are_named_and_free_seeds_offered(runs):
     app = opened()
     assert not can_start(app)
     (said,) = [line.value for line in app.warning]
-    assert said.startswith(r"Already here\: Group norm, seed 1 (finished, 20 epochs). Take other")
+    assert said.startswith("Already here: Group norm, seed 1 (finished, 20 epochs). Take other")
     assert app.button(key="train-free").label == "Take seed 2"
     click(app, "free")
     assert app.text_input(key="train-seeds").value == "2"
@@ -193,7 +193,7 @@ def test_a_variant_of_ones_own_trains_beside_or_instead_of_the_six(runs):
     own = custom_variant("group", channels_per_group=4, l1_weight=1e-4)
     assert living_jobs(runs)[0].request == make_request("digits", [own], epochs=1)
     checked(choice(app, "own-chosen").set_value([]).run())
-    assert app.error[0].value.startswith(r"No variant is chosen\:")
+    assert app.error[0].value.startswith("No variant is chosen:")
 
 
 def test_ones_own_can_be_one_of_the_six_and_must_be_possible():
@@ -202,7 +202,7 @@ def test_ones_own_can_be_one_of_the_six_and_must_be_possible():
     click(app, "add")  # group norm with two channels per group
     assert sorted(choice(app, "variants").value) == ["gn", "ln"]
     number(app, "weight_decay", 1.0)
-    assert [line.value for line in app.error] == [r"Weight decay is 1.0\: it must lie in \[0, 1)."]
+    assert [line.value for line in app.error] == [r"Weight decay is 1.0: it must lie in \[0, 1)."]
     assert app.button(key="train-add").disabled and can_start(app)
 
 
