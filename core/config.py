@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from core.errors import UsageError
@@ -198,3 +199,20 @@ def parse_seeds(text: str) -> list[int]:
         if not possible or len(seeds) > MAX_SEEDS:
             raise UsageError(f"Seeds {shown} are not possible: at most {MAX_SEEDS}, to {MAX_SEED}.")
     return sorted(seeds)
+
+
+def seed_ranges(seeds: Iterable[int]) -> str:
+    """Such as "1-3,7", as `parse_seeds` reads it."""
+    spans: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if spans and spans[-1][1] == seed - 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in spans)
+
+
+def describe_seeds(seeds: Iterable[int]) -> str:
+    """Such as "seed 1" or "seeds 1-3, 7"."""
+    found = set(seeds)
+    return f"seed{'s' * (len(found) > 1)} {seed_ranges(found).replace(',', ', ')}"

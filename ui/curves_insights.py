@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from core.config import VARIANTS
+from core.config import VARIANTS, describe_seeds, seed_ranges
 from core.training.insights import NEAR_ZERO, WEIGHT_LAYERS
 from core.training.runs import Run
 from ui import address, resources, state
@@ -133,15 +133,12 @@ def names(runs: Iterable[Run]) -> str:
     groups: dict[str, list[int]] = {}
     for run in runs:
         groups.setdefault(run.path.parent.name, []).append(run.seed)
-    parts = [f"{VARIANT_LABELS.get(key, key)} ({_seeds(found)})" for key, found in groups.items()]
+    parts = [
+        f"{VARIANT_LABELS.get(key, key)} ({describe_seeds(found)})" for key, found in groups.items()
+    ]
     if len(groups) == len(VARIANTS) and len(set(map(tuple, groups.values()))) == 1:
-        return f"all {len(groups)} variants ({_seeds(groups.popitem()[1])})"
+        return f"all {len(groups)} variants ({describe_seeds(groups.popitem()[1])})"
     return ", ".join(parts)
-
-
-def _seeds(seeds: Iterable[int]) -> str:
-    found = sorted(seeds)
-    return f"seed {found[0]}" if len(found) == 1 else f"seeds {seed_ranges(found)}"
 
 
 def retrain_command(runs: Sequence[Run]) -> str | None:
@@ -155,14 +152,3 @@ def retrain_command(runs: Sequence[Run]) -> str | None:
     length = f" --epochs {epochs[keys[0]]}" if shortened else ""
     seeds = seed_ranges(run.seed for run in runs)
     return f"python -m core train {names} --seeds {seeds}{length} --dataset {runs[0].dataset}"
-
-
-def seed_ranges(seeds: Iterable[int]) -> str:
-    """Such as "1-3,7", as `core.config.parse_seeds` reads it."""
-    spans: list[list[int]] = []
-    for seed in sorted(set(seeds)):
-        if spans and spans[-1][1] == seed - 1:
-            spans[-1][1] = seed
-        else:
-            spans.append([seed, seed])
-    return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in spans)

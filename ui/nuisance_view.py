@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from core.config import describe_seeds
 from core.data.corruptions import CORRUPTIONS
 from core.errors import NormLabError
 from ui import (
@@ -99,12 +100,8 @@ def draw_answers(found: Answers, severities: Mapping[str, float], *, key: str) -
     noise = ""
     if subject.index is None and any(CORRUPTIONS[key].random for key in severities):
         noise = " Random numbers are those of test image 0."
-    st.caption(f"{done or UNCHANGED}. One network of each variant, {_seeds(subject)}.{noise}")
-
-
-def _seeds(subject: Subject) -> str:
-    found = sorted({run.seed for run in subject.runs.values()})
-    return f"seed{'s' * (len(found) > 1)} {', '.join(map(str, found))}"
+    seeds = describe_seeds(run.seed for run in subject.runs.values())
+    st.caption(f"{done or UNCHANGED}. One network of each variant, {seeds}.{noise}")
 
 
 def in_words(found: Answers, severities: Mapping[str, float]) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.config import VARIANTS, Recipe, Variant, variant_label
+from core.config import VARIANTS, Recipe, Variant, describe_seeds, variant_label
 from core.training.runs import Run
 
 USUAL_EPOCHS = {variant.epochs for variant in VARIANTS.values()}
@@ -81,12 +81,12 @@ def unusual_lengths(runs: Iterable[Run]) -> str:
 
 
 def name_runs(runs: Iterable[Run]) -> str:
-    """Such as "Group norm (seeds 1, 2; 5 epochs), Layer norm (seed 1; 20 epochs)"."""
+    """Such as "Group norm (seeds 1-2; 5 epochs), Layer norm (seed 1; 20 epochs)"."""
     groups: dict[tuple[str, int], list[int]] = {}
     for run in runs:
         groups.setdefault((_key(run), run.epochs), []).append(run.seed)
     return ", ".join(
-        f"{variant_label(key)} ({_seeds(seeds)}; {epochs} epoch{'s' * (epochs != 1)})"
+        f"{variant_label(key)} ({describe_seeds(seeds)}; {epochs} epoch{'s' * (epochs != 1)})"
         for (key, epochs), seeds in groups.items()
     )
 
@@ -99,8 +99,3 @@ def say_who_is_missing(by_variant: Mapping[str, Sequence[Run]], seed: int) -> st
         if all(run.seed != seed for run in runs)
     ]
     return f"Not trained with seed {seed}: {', '.join(missing)}." if missing else ""
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    word = "seed" if len(seeds) == 1 else "seeds"
-    return f"{word} {', '.join(map(str, sorted(seeds)))}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Sequence, Sized
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +16,7 @@ from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job
 from core.training.request import describe_variant
 from core.training.runs import Run, read_metrics
+from ui.made_here import unusual_recipe
 
 STATES = {
     "done": "finished",
@@ -29,16 +30,6 @@ STATES = {
 """State of a run or a job → the word that stands on the page."""
 
 IN_HAND = ("running", "queued")
-RECIPE_WORDS = {
-    "learning_rate": "learning rate {:g}",
-    "momentum": "momentum {:g}",
-    "step_size": "a step every {:g} epochs",
-    "gamma": "steps of × {:g}",
-    "batch_size": "batches of {:g}",
-    "rotation_degrees": "rotation ±{:g}°",
-    "fill": "fill {:g}",
-}
-LOG_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True)
@@ -142,12 +133,7 @@ def _figures_so_far(run: Run) -> dict:
 
 def recipe_words(run: Run) -> str:
     """How its recipe differs from the published one; "" if it does not."""
-    found, usual = run.info.get("recipe", {}), asdict(Recipe())
-    return ", ".join(
-        words.format(found[name])
-        for name, words in RECIPE_WORDS.items()
-        if found.get(name, usual[name]) != usual[name]
-    )
+    return ", ".join(unusual_recipe(Recipe(**run.info["recipe"]))) if run.variant else ""
 
 
 def _device(run: Run) -> str:
@@ -206,12 +192,3 @@ def job_rows(jobs: Sequence[Job]) -> pd.DataFrame:
 def job_words(job: Job) -> str:
     """What the job does; nothing for one that is too damaged to say."""
     return job.summary if job.request or job.runs else ""
-
-
-def read_log(job: Job) -> str:
-    """The end of what the job said; "" if it said nothing or that cannot be read."""
-    try:
-        content = job.log.read_bytes()[-LOG_BYTES:]
-    except OSError:
-        return ""
-    return content.decode(errors="replace").strip()

@@ -8,8 +8,9 @@ import streamlit as st
 
 from core.training.job import Job
 from ui import state
-from ui.runs_data import job_rows, read_log
+from ui.runs_data import job_rows
 from ui.runs_table import NUMBER, TEXT, moment
+from ui.training_data import log_tail
 
 
 def show(jobs: Sequence[Job]) -> None:
@@ -44,7 +45,7 @@ def _log(jobs: Sequence[Job]) -> None:
         numbers = [str(job.id) for job in jobs]
         chosen = st.selectbox("Job", numbers, width=120, **state.bound("job"))
         job = next(job for job in jobs if str(job.id) == chosen)
-        log = read_log(job)
+        log = log_tail(job)
         if log:
             st.code(log, language=None, wrap_lines=True, height="content")
         else:

@@ -24,7 +24,9 @@ from ui.durations import duration
 RECENT_SECONDS = 600.0
 """An end is news for so long, also to those who come later."""
 
-LOG_BYTES, LOG_LINES = 8192, 12
+LOG_BYTES, LOG_LINES = 32 * 1024, 12
+"""What is shown of a log at the most; in the sidebar so many lines."""
+
 DISMISSED = "dismissed"
 
 
@@ -198,12 +200,13 @@ def _results(names: Sequence[str], runs_dir: Path) -> str:
     return f"{count}, test accuracy {low if low == high else f'{low}–{high}'} %."
 
 
-def log_tail(job: Job) -> str:
-    """The last lines of what it said; "" if it said nothing."""
+def log_tail(job: Job, max_lines: int | None = None) -> str:
+    """The last lines of what it said; "" if it said nothing or that cannot be read."""
     try:
         with job.log.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return "\n".join(line for line in lines[-LOG_LINES:] if line.strip())
+    said = [line for line in lines if line.strip()]
+    return "\n".join(said if max_lines is None else said[-max_lines:])

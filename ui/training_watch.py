@@ -173,7 +173,8 @@ def _ended(job: Job) -> None:
     here = resources.LOCAL_DIR
     words = escape(training_data.ending_words(job, here))
     st.markdown(f"{SYMBOLS.get(job.state, FAILED)} {words}", help=f"Job {job.id}: {job.state}")
-    log = training_data.log_tail(job) if job.state in ("failed", "interrupted") else ""
+    has_trouble = job.state in ("failed", "interrupted")
+    log = training_data.log_tail(job, training_data.LOG_LINES) if has_trouble else ""
     if log:
         with st.expander("What it said last", key=f"training-log-{job.id}"):
             st.code(log, language=None, wrap_lines=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.config import VARIANTS, parse_seeds
+from core.config import VARIANTS, parse_seeds, seed_ranges
 from core.training.insights import COLUMNS, EFFECTIVE_RATE, read_insights
 from core.training.runs import Run, read_run
 from tests.fixtures_runs import write_run
 from ui.charts import to_png, to_svg
 from ui.charts_curves import curves_chart
-from ui.curves_insights import QUANTITIES, missing_sentence, retrain_command, seed_ranges
+from ui.curves_insights import QUANTITIES, missing_sentence, retrain_command
 from ui.insights_data import (
     OF_NORMALIZATION,
     OF_WEIGHTS,

@@ -49,7 +49,7 @@ def test_each_reason_is_one_line_that_names_its_runs():
     assert found.sentences() == [
         "Left out: Group norm (seed 1; 20 epochs): the shipped runs have their variant and seed "
         "already.",
-        "Left out: Group norm (seed 2; 2 epochs), Layer norm (seeds 3, 4; 3 epochs): trained for "
+        "Left out: Group norm (seed 2; 2 epochs), Layer norm (seeds 3-4; 3 epochs): trained for "
         "another number of epochs than the shipped runs of the variant.",
     ]
 

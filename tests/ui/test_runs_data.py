@@ -21,17 +21,16 @@ from core.training.runs import Run, list_runs, read_run
 from tests.fixtures_runs import write_run
 from tests.job_helpers import REQUEST, beat, dead_process, write
 from ui.runs_data import (
-    LOG_BYTES,
     Entry,
     describe,
     filtered,
     job_rows,
-    read_log,
     recipe_words,
     run_rows,
     size_of,
 )
 from ui.runs_files import MAX_RUNS, export_several, unpack
+from ui.training_data import LOG_BYTES, log_tail
 
 OWN = make_request("digits", [custom_variant("group", channels_per_group=4)]).variants[0]
 
@@ -106,7 +105,7 @@ def test_variants_of_ones_own_and_other_recipes_are_told_apart(runs):
     assert row(runs[2])["variant"] == "Group norm (4 channels per group)"
     recipe = {**runs[0].info["recipe"], "batch_size": 128, "learning_rate": 0.05}
     other = replace(runs[0], info={**runs[0].info, "recipe": recipe})
-    assert recipe_words(other) == "learning rate 0.05, batches of 128"
+    assert recipe_words(other) == "batches of 128, learning rate 0.05"
 
 
 def test_a_link_takes_no_space_however_much_lies_behind_it(runs, tmp_path):
@@ -166,9 +165,9 @@ def test_jobs_as_rows(tmp_path):
     assert rows["state"].tolist() == ["damaged", "interrupted"]
     assert "killed" in rows["reason"][1] and rows["what"][1] == REQUEST.summary()
     assert rows["what"][0] == "" and "job.json" in rows["reason"][0]
-    read = read_log(list_jobs(tmp_path)[1])
+    read = log_tail(list_jobs(tmp_path)[1])
     assert read.endswith("xthe end") and len(read) < LOG_BYTES
-    assert read_log(list_jobs(tmp_path)[0]) == ""
+    assert log_tail(list_jobs(tmp_path)[0]) == ""
 
 
 # Files

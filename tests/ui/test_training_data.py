@@ -151,5 +151,5 @@ def test_the_log_ends_with_its_last_lines(tmp_path):
     job = made(tmp_path)
     assert training_data.log_tail(job) == ""
     job.log.write_bytes(b"\xff" * 10_000 + b"".join(b"line %d\n\n" % n for n in range(30)))
-    lines = training_data.log_tail(job).splitlines()
-    assert lines[-1] == "line 29" and len(lines) <= training_data.LOG_LINES
+    lines = training_data.log_tail(job, training_data.LOG_LINES).splitlines()
+    assert lines[-1] == "line 29" and len(lines) == training_data.LOG_LINES
