@@ -41,7 +41,7 @@ def server(chromium, checkpoints: Path, runs_dir: Path) -> Iterator[str]:
 @pytest.fixture
 def job(runs_dir: Path) -> Iterator[jobs.Job]:
     """A real training on digits, of far more epochs than anyone waits for."""
-    begun = jobs.start(make_request("digits", ["gn"], epochs=400), runs_dir)
+    begun = jobs.start(make_request("digits", ["gn"], epochs=1000), runs_dir)
     yield begun
     if jobs.find_job(runs_dir, begun.id).is_living:
         jobs.stop(runs_dir, begun.id)

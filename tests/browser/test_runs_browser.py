@@ -45,17 +45,13 @@ def open_page(opened: Tab, address: str) -> Page:
     return page
 
 
-def settle(page: Page) -> None:
-    page.wait_for_timeout(300)
-    page.wait_for_selector(IDLE)
-
-
-def press_row(page: Page, number: int) -> None:
+def press_row(page: Page, number: int, now_chosen: int = 1) -> None:
     """Presses the box of a row; no element stands for it, because the table is a canvas."""
     box = page.locator("canvas").first.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 16, box["y"] + HEADER + ROW * number + ROW / 2)
-    settle(page)
+    expect(chosen(page)).to_have_count(now_chosen)
+    page.wait_for_selector(IDLE)
 
 
 def chosen(page: Page) -> Locator:
@@ -66,8 +62,7 @@ def test_to_a_file_and_gone_and_back(root, address, tab):
     opened = tab()
     page = open_page(opened, address)
     press_row(page, 0)
-    press_row(page, 1)
-    expect(chosen(page)).to_have_count(2)
+    press_row(page, 1, now_chosen=2)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download 2 runs").click()
     assert download.value.suggested_filename == "normlab-2-runs.zip"

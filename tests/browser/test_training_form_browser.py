@@ -66,6 +66,9 @@ def test_two_clicks_and_two_tabs_are_one_start(address, runs, tab):
     second.page.get_by_text("Train networks").click()
     pages.append(second.page)
     for page in pages:
+        field(page, "epochs").fill("1000")  # nobody waits for its end
+        field(page, "epochs").press("Enter")
+        page.get_by_text("1000 epochs;").wait_for()
         field(page, "seeds").fill("21")
         page.get_by_text("seed 21").wait_for()
         expect(start_button(page)).to_be_enabled()

@@ -301,7 +301,7 @@ def _outlive(root: Path) -> None:
         jobs.start(first.request, root)
     # kill -9: seen at once, and the next one's turn comes by itself.
     identity_from_dict(read_json(first.path / "process.json")).send(signal.SIGKILL)
-    wait_for(root, 1, lambda job: job.state == "interrupted", seconds=10)
+    wait_for(root, 1, lambda job: job.state == "interrupted")
     assert read_run(root / "digits/gn/seed-1", root).state == "interrupted"
     begun = wait_for(root, 2, lambda job: job.epoch > 1)
     assert begun.kind == "resume" and begun.runs == ("digits/ln/seed-1",)
