@@ -42,12 +42,6 @@ def estimate(
     return _estimate(_parts(request), request.device, runs_dir, device)
 
 
-def estimate_seconds(request: TrainingRequest, runs_dir: Path) -> float | None:
-    """The seconds of `estimate`."""
-    found = estimate(request, runs_dir)
-    return found.seconds if found else None
-
-
 def time_until(runs_dir: Path, number: int | None = None) -> float | None:
     """Seconds until a new job's turn, or that of waiting job `number`; None where nothing tells."""
     before = itertools.takewhile(lambda job: job.id != number, living_jobs(runs_dir))

@@ -8,7 +8,7 @@ from filelock import FileLock
 from core.config import VARIANTS, Recipe
 from core.training import cost, jobs
 from core.training import runs as run_folders
-from core.training.estimate import Estimate, estimate, estimate_seconds, time_until
+from core.training.estimate import Estimate, estimate, time_until
 from core.training.manage import own_run
 from core.training.request import make_request
 from core.training.storage import to_json
@@ -25,6 +25,12 @@ def shipped(monkeypatch):
     monkeypatch.setattr("core.training.cost._costs", lambda root, dataset: (known, "Test"))
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     return known
+
+
+def seconds_of(wanted, root) -> float:
+    found = estimate(wanted, root)
+    assert found is not None
+    return found.seconds
 
 
 def ended(root, *, seconds: float, steps_done: int = 100, **options) -> int:
@@ -44,7 +50,6 @@ def test_where_nothing_was_trained_the_shipped_runs_tell(tmp_path):
         pytest.approx(10 * NUM_TRAIN / 1_000),
         "at the pace of the runs that come with NormLab (Test)",
     )
-    assert estimate_seconds(wanted, tmp_path) == found.seconds
     ended(tmp_path, seconds=1.0, seeds=(1,))
     ended(tmp_path, seconds=9.0, steps_done=0, seeds=(2,))
     ended(tmp_path, seconds=9.0, device="cuda", seeds=(3,))
@@ -68,13 +73,13 @@ def test_as_many_train_at_once_as_there_are_threads(
 ):
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     wanted = make_request("digits", keys, epochs=10, seeds=seeds)
-    assert estimate_seconds(wanted, tmp_path) == pytest.approx(longest * 10 * NUM_TRAIN / 1_000)
+    assert seconds_of(wanted, tmp_path) == pytest.approx(longest * 10 * NUM_TRAIN / 1_000)
 
 
 def test_small_batches_take_longer(tmp_path):
     def seconds(batch_size: int) -> float:
         wanted = make_request("digits", ["gn"], recipe=Recipe(batch_size=batch_size))
-        return estimate_seconds(wanted, tmp_path) or 0
+        return seconds_of(wanted, tmp_path)
 
     assert seconds(64) == pytest.approx(20 * NUM_TRAIN / 1_000)
     assert seconds(2) > 5 * seconds(64) > 5 * seconds(256)
@@ -85,7 +90,7 @@ def test_the_newest_job_sets_the_pace_and_one_on_the_same_data_goes_first(tmp_pa
     expected = 3 * 10 * NUM_TRAIN / 1_000
     # Five epochs of 60,000 images, expected to take 300 s, took half as long.
     ended(tmp_path, seconds=150.0, dataset="mnist")
-    assert estimate_seconds(wanted, tmp_path) == pytest.approx(expected / 2)
+    assert seconds_of(wanted, tmp_path) == pytest.approx(expected / 2)
     half = 5 * NUM_TRAIN / 1_000
     ended(tmp_path, seconds=5 * half, seeds=(1,))
     number = ended(tmp_path, seconds=2 * half, seeds=(2,), device="auto")
@@ -93,7 +98,7 @@ def test_the_newest_job_sets_the_pace_and_one_on_the_same_data_goes_first(tmp_pa
         pytest.approx(2 * expected), f"at the pace of job {number}"
     )
     ended(tmp_path, seconds=5.0, dataset="mnist", seeds=(3,))
-    assert estimate_seconds(wanted, tmp_path) == pytest.approx(2 * expected)
+    assert seconds_of(wanted, tmp_path) == pytest.approx(2 * expected)
 
 
 def test_runs_of_a_cpu_say_nothing_of_another_device(tmp_path, shipped):
@@ -104,7 +109,7 @@ def test_runs_of_a_cpu_say_nothing_of_another_device(tmp_path, shipped):
     shipped.clear()
     assert estimate(wanted, tmp_path) is None
     ended(tmp_path, seconds=10.0, seeds=(1,))
-    assert estimate_seconds(wanted, tmp_path) == pytest.approx(40)
+    assert seconds_of(wanted, tmp_path) == pytest.approx(40)
 
 
 def test_the_wait_is_that_of_all_jobs_before(tmp_path):
