@@ -27,6 +27,7 @@ from core.training.runs import (
     list_runs,
     read_metrics,
     read_predictions,
+    read_run,
 )
 from ui import state
 from ui.pooling import Pool, pool
@@ -54,6 +55,13 @@ def all_runs(dataset: str, *, local: bool = False) -> list[Run]:
     """Every run of `dataset`, whatever its state."""
     root = LOCAL_DIR if local else SHIPPED_DIR
     return _list_runs(str(root), dataset, _fingerprint(root / dataset))
+
+
+def as_it_is_now(run: Run) -> Run:
+    """A run made here. The listing is kept by its files; whether somebody trains it is no file."""
+    if run.state in ("done", "damaged", "queued"):
+        return run
+    return read_run(run.path, LOCAL_DIR)
 
 
 def datasets_with_runs(*, local: bool = False) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
 from core.training import runs
 from core.training.job import Job, list_jobs
 from core.training.manage import queued_runs
-from core.training.runs import Run, read_run
+from core.training.runs import Run
 from ui import resources
 from ui.runs_data import Entry
 
@@ -23,7 +22,7 @@ def made_here(jobs: Sequence[Job]) -> list[Entry]:
     own = root.resolve() != runs.SHIPPED_DIR.resolve()
     waiting = {run.name: run for job in jobs for run in queued_runs(job, root)}
     found = [waiting.pop(run.name, run) for run in _runs(local=True)]
-    entries = [Entry(_as_it_is_now(run, root), own) for run in (*waiting.values(), *found)]
+    entries = [Entry(resources.as_it_is_now(run), own) for run in (*waiting.values(), *found)]
     return sorted(entries, key=_begun, reverse=True)
 
 
@@ -40,13 +39,6 @@ def shipped() -> list[Entry]:
 def _runs(*, local: bool) -> list[Run]:
     keys = resources.datasets_with_runs(local=local)
     return [run for key in keys for run in resources.all_runs(key, local=local)]
-
-
-def _as_it_is_now(run: Run, root: Path) -> Run:
-    """The kept listing knows a run's files; whether somebody trains it is asked each time."""
-    if run.state in ("done", "damaged", "queued"):
-        return run
-    return read_run(run.path, root)
 
 
 def signature(entries: Sequence[Entry], jobs: Sequence[Job]) -> tuple:

@@ -60,7 +60,8 @@ def stop_without_runs(selection: Selection) -> None:
 
 
 def _none_made_here(dataset: str) -> str:
-    states = Counter(run.state for run in resources.all_runs(dataset, local=True))
+    found = map(resources.as_it_is_now, resources.all_runs(dataset, local=True))
+    states = Counter(run.state for run in found)
     there = ", ".join(f"{count} {word}" for word, count in states.items())
     name = DATASETS[dataset].label
     return f"No run made here on {name} has finished{f' ({there})' if there else ''}."

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
 from core.config import VARIANTS, Variant
 from core.training.storage import to_json
 from tests.fixtures_runs import run_info, write_run
+from tests.growing_runs import write_growing
 from ui import resources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +109,13 @@ def test_unfinished_runs_are_counted_where_none_has_finished(here):
     app = page("failures", runs="Made here")
     assert "No run made here on Digits has finished (1 stopped)." in said(app)
     assert "12 runs" in said(page("overview", runs="Together"))
+
+
+def test_one_that_was_killed_is_not_said_to_be_running(here):
+    path = write_growing(here, "digits", "ln", 1, epochs=2)
+    for state, lock in (("running", FileLock(path / "lock")), ("interrupted", nullcontext())):
+        with lock:
+            assert f"(1 {state})" in said(page("failures", runs="Made here"))
 
 
 def test_a_run_without_the_asked_seed_is_named(here):
