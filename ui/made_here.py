@@ -6,6 +6,7 @@ The run folder belongs to the process, and so do these names: every page and ses
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,6 +20,8 @@ from ui.palette import (
     VARIANT_SHAPES,
 )
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Of the pages that are drawn at once, so that none gives a colour another has just given."""
 PUBLISHED_NAMES = {variant.label for variant in VARIANTS.values()}
 
 
@@ -32,11 +35,12 @@ def register(runs: Iterable[Run]) -> None:
         if run.variant and run.variant.key not in VARIANTS:
             groups.setdefault(run.variant.key, []).append(run)
     VARIANT_LABELS.update(names(groups))
-    for key in groups:
-        number = len(VARIANT_COLORS) - len(VARIANTS)
-        if key not in VARIANT_COLORS:
-            VARIANT_SHAPES[key] = MORE_SHAPES[number % len(MORE_SHAPES)]
-            VARIANT_COLORS[key] = MORE_COLORS[number % len(MORE_COLORS)]
+    with _ONE_AT_A_TIME:
+        for key in groups:
+            if key not in VARIANT_COLORS:
+                number = len(VARIANT_COLORS) - len(VARIANTS)
+                VARIANT_SHAPES[key] = MORE_SHAPES[number % len(MORE_SHAPES)]
+                VARIANT_COLORS[key] = MORE_COLORS[number % len(MORE_COLORS)]
 
 
 def names(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:

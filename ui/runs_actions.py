@@ -152,11 +152,8 @@ def _open(chosen: Sequence[Entry]) -> None:
 
 
 def _turn_to(finished: Sequence[Entry]) -> None:
-    """Sets the sidebar to these runs; an address alone would not change what it holds already."""
-    seeds = {entry.run.seed for entry in finished}
-    state.put(state.DATASET, finished[0].run.dataset)
-    state.put(state.SOURCE, state.LOCAL if finished[0].own else state.SHIPPED)
-    state.put(state.SEED, str(seeds.pop()) if len(seeds) == 1 else state.ALL_SEEDS)
+    source = state.LOCAL if finished[0].own else state.SHIPPED
+    state.turn_to(source, finished[0].run.dataset, (entry.run.seed for entry in finished))
 
 
 def _resume(unfinished: Sequence[Entry]) -> None:

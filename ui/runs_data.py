@@ -132,8 +132,9 @@ def _figures_so_far(run: Run) -> dict:
 
 
 def recipe_words(run: Run) -> str:
-    """How its recipe differs from the published one; "" if it does not."""
-    return ", ".join(unusual_recipe(Recipe(**run.info["recipe"]))) if run.variant else ""
+    """How its recipe differs from the published one; "" if it does not or is not known yet."""
+    recipe = run.info.get("recipe")
+    return ", ".join(unusual_recipe(Recipe(**recipe))) if recipe else ""
 
 
 def _device(run: Run) -> str:

@@ -131,6 +131,14 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
+def turn_to(source: str, dataset: str, seeds: Iterable[int] = ()) -> None:
+    """Sets the sidebar to runs, in a callback; an address alone would not change what it holds."""
+    found = set(seeds)
+    put(SOURCE, source)
+    put(DATASET, dataset)
+    put(SEED, str(found.pop()) if len(found) == 1 else ALL_SEEDS)
+
+
 def put(name: str, new: Any) -> None:
     """Sets the value of the widget or entry `name`: in a callback, or before the widget exists."""
     st.session_state[name] = new

@@ -193,15 +193,10 @@ def _show_button(job: Job) -> None:
         "Show them",
         key=f"training-show-{job.id}",
         icon=":material/visibility:",
-        on_click=_choose,
-        args=[job.runs[0].split("/")[0]],
+        on_click=state.turn_to,
+        args=[state.LOCAL, training_data.run_names(job)[0].split("/")[0]],
     ):
         st.rerun()
-
-
-def _choose(dataset: str) -> None:
-    state.put(state.SOURCE, state.LOCAL)
-    state.put(state.DATASET, dataset)
 
 
 def _dismiss(job: Job) -> None:
