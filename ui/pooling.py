@@ -15,6 +15,7 @@ from core.training.runs import Run
 
 USUAL_EPOCHS = {variant.epochs for variant in VARIANTS.values()}
 SAME = "the shipped runs have their variant and seed already"
+MAX_NAMES = 2
 OTHER_LENGTH = "trained for another number of epochs than {others} of the variant"
 OTHER_RECIPE = "trained with other settings than {others} of the variant"
 SHIPPED, MOST = "the shipped runs", "most runs"
@@ -81,14 +82,22 @@ def unusual_lengths(runs: Iterable[Run]) -> str:
 
 
 def name_runs(runs: Iterable[Run]) -> str:
-    """Such as "Group norm (seeds 1-2; 5 epochs), Layer norm (seed 1; 20 epochs)"."""
+    """Such as "Group norm (seeds 1-2; 5 epochs), Layer norm (seed 1; 20 epochs)".
+
+    What several variants share is said once: "6 variants (seed 1; 12 epochs)".
+    """
     groups: dict[tuple[str, int], list[int]] = {}
     for run in runs:
         groups.setdefault((_key(run), run.epochs), []).append(run.seed)
-    return ", ".join(
-        f"{variant_label(key)} ({describe_seeds(seeds)}; {epochs} epoch{'s' * (epochs != 1)})"
-        for (key, epochs), seeds in groups.items()
-    )
+    alike: dict[str, list[str]] = {}
+    for (key, epochs), seeds in groups.items():
+        words = f"{describe_seeds(seeds)}; {epochs} epoch{'s' * (epochs != 1)}"
+        alike.setdefault(words, []).append(variant_label(key))
+    return ", ".join(f"{_names(labels)} ({words})" for words, labels in alike.items())
+
+
+def _names(labels: Sequence[str]) -> str:
+    return f"{len(labels)} variants" if len(labels) > MAX_NAMES else " and ".join(labels)
 
 
 def say_who_is_missing(by_variant: Mapping[str, Sequence[Run]], seed: int) -> str:

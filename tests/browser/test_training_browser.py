@@ -69,13 +69,12 @@ def test_a_training_is_followed_stopped_and_gone_on_with(
         # What has ended without a result stays until it is dismissed, also beside a newer job.
         jobs.start(make_request("digits", ["gn"], epochs=1), runs_dir)
         expect(page.get_by_text("1 run finished, test accuracy")).to_be_visible()
-        expect(page.get_by_role("radio", name="Made here")).to_be_visible()
+        side = page.get_by_test_id("stSidebar")
+        expect(side.get_by_role("combobox", name="Runs")).to_have_value("Shipped")
         page.get_by_role("button", name="Resume").click()
         expect(page.get_by_text("Training: Layer norm on Digits")).to_be_visible()
         page.get_by_role("button", name="Show them").click()
-        expect(page.get_by_role("radio", name="Made here")).to_be_checked()
-        expect(page.get_by_test_id("stSidebar").get_by_role("combobox").first).to_have_value(
-            "digits"
-        )
+        expect(side.get_by_role("combobox", name="Runs")).to_have_value("Made here")
+        expect(side.get_by_role("combobox", name="Data set")).to_have_value("digits")
         first.check()
         second.check()

@@ -88,6 +88,12 @@ def expect_epoch(page: Page, epochs: int) -> None:
     expect(sidebar(page).get_by_text(words).first).to_be_visible()
 
 
+def expect_finished(page: Page) -> None:
+    """The sidebar says how the run ended."""
+    said = sidebar(page).get_by_text("1 run finished").first
+    expect(said).to_be_visible(timeout=1000 * END_SECONDS)
+
+
 def send(job: Job, number: signal.Signals) -> None:
     """Sends a signal to the job's process: SIGSTOP makes no machine too fast for what follows."""
     identity = identity_from_dict(read_json(job.path / "process.json"))
@@ -134,12 +140,13 @@ def test_a_training_is_started_left_reloaded_stopped_resumed_and_seen_to_end(sit
 
     sidebar(page).get_by_role("button", name="Resume").click()
     expect_epoch(page, epochs)
-    # The picker appears by itself, in both tabs, once there is something to pick.
     for each in (page, other):
-        expect(sidebar(each).get_by_text("Made here")).to_be_visible(timeout=1000 * END_SECONDS)
+        expect_finished(each)
     assert_whole(runs_dir, epochs)
-    sidebar(other).get_by_text("Made here").click()
-    expect(other.get_by_text("Group norm").first).to_be_visible()
+    # Without a reload the run is there to be picked.
+    sidebar(other).get_by_role("combobox", name="Runs").click()
+    other.get_by_role("option", name="Made here").click()
+    expect(sidebar(other).get_by_text(f"Group norm (seed 1; {epochs} epochs)")).to_be_visible()
     for one in (opened, second):
         one.check()
 
@@ -176,9 +183,9 @@ def test_the_server_and_then_the_trainer_are_killed_and_nothing_is_lost(chromium
         page = opened.open(f"{address}/overview?dataset=digits")
         expect_epoch(page, epochs)
         send(only_job(runs_dir), signal.SIGKILL)
-        expect(sidebar(page).get_by_text("interrupted").first).to_be_visible()
+        expect(sidebar(page).get_by_text("was killed").first).to_be_visible()
         sidebar(page).get_by_role("button", name="Resume").click()
-        expect(sidebar(page).get_by_text("Made here")).to_be_visible(timeout=1000 * END_SECONDS)
+        expect_finished(page)
         opened.check()
     assert_whole(runs_dir, epochs)
 

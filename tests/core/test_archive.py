@@ -48,6 +48,12 @@ def files(exported) -> dict[str, bytes]:
     return read_archive(exported)
 
 
+@pytest.fixture(scope="module")
+def bare(files) -> dict[str, bytes]:
+    """The files of a run that recorded no insights."""
+    return read_archive(recommit({n: part for n, part in files.items() if n != INSIGHTS_FILE}))
+
+
 def pack(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -77,7 +83,7 @@ def refuse(content: bytes, root: Path, words: str) -> None:
 
 
 def test_a_run_comes_back_as_it_was(tmp_path, exported, files):
-    assert set(files) == {*COMMITTED_FILES, MANIFEST}
+    assert set(files) == {*COMMITTED_FILES, INSIGHTS_FILE, MANIFEST}
     run = import_run(exported, tmp_path)
     assert (run.name, run.state) == (NAME, "done")
     shipped = read_run(SHIPPED_DIR / NAME, SHIPPED_DIR)
@@ -94,15 +100,20 @@ def test_what_a_run_recorded_of_its_training_comes_along(tmp_path, files):
     assert read_archive(export_run(run)) == read_archive(content)
 
 
-def test_a_file_that_the_manifest_does_not_commit_is_refused(tmp_path, files):
-    content = pack({**files, INSIGHTS_FILE: b"{}\n"})
+def test_a_file_that_the_manifest_does_not_commit_is_refused(tmp_path, bare):
+    content = pack({**bare, INSIGHTS_FILE: b"{}\n"})
     refuse(content, tmp_path, "insights.jsonl, which its manifest does not commit")
 
 
-def test_a_file_that_the_manifest_commits_must_be_there(tmp_path, files):
-    manifest = json.loads(files[MANIFEST])
+def test_a_run_without_insights_comes_back_without(tmp_path, bare):
+    run = import_run(pack(bare), tmp_path)
+    assert run.state == "done" and {path.name for path in run.path.iterdir()} == set(bare)
+
+
+def test_a_file_that_the_manifest_commits_must_be_there(tmp_path, bare):
+    manifest = json.loads(bare[MANIFEST])
     manifest["files"][INSIGHTS_FILE] = sha256(b"{}\n")
-    content = pack({**files, MANIFEST: json.dumps(manifest).encode()})
+    content = pack({**bare, MANIFEST: json.dumps(manifest).encode()})
     refuse(content, tmp_path, "insights.jsonl is missing")
 
 

@@ -276,7 +276,7 @@ def test_damage_and_unfinished_runs_are_refused_with_their_reason(run, tmp_path)
         load_network(read())
     with ExitStack() as stack:
         trainer = start_tiny(stack, tmp_path, ("gn", 1, 1))
-        with pytest.raises(RunError, match="is running"):
+        with pytest.raises(RunError, match="is running: only a finished run has weights"):
             load_network(read_run(trainer.writers[0].path, tmp_path))
-    with pytest.raises(RunError, match="only a finished run has weights"):
+    with pytest.raises(RunError, match="is interrupted: cut off by a kill"):
         load_network(read_run(trainer.writers[0].path, tmp_path))
