@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.training import jobs
 from core.training.request import make_request
@@ -31,12 +31,17 @@ def epoch(page: Page) -> int:
     return int(page.locator(".st-key-training").inner_text().split("epoch ")[1].split(" of")[0])
 
 
+def picker(page: Page, name: str) -> Locator:
+    return page.get_by_test_id("stSidebar").get_by_role("combobox", name=name)
+
+
 def follow(page: Page) -> None:
     """Two epochs pass: charts stay the same, an open part and an open list stay open."""
     expect(page.locator(".st-key-training :is(canvas, svg.marks)")).to_have_count(2)
     assert page.evaluate(FOLLOWED) == 2
     page.get_by_text("Newest epochs").click()
-    page.get_by_test_id("stSidebar").get_by_role("combobox").first.click()
+    expect(picker(page, "Runs")).to_have_value("Shipped")  # stands there since the run has begun
+    picker(page, "Data set").click()
     options = page.get_by_role("option")
     expect(options.first).to_be_visible()
     before = epoch(page)
@@ -69,12 +74,10 @@ def test_a_training_is_followed_stopped_and_gone_on_with(
         # What has ended without a result stays until it is dismissed, also beside a newer job.
         jobs.start(make_request("digits", ["gn"], epochs=1), runs_dir)
         expect(page.get_by_text("1 run finished, test accuracy")).to_be_visible()
-        side = page.get_by_test_id("stSidebar")
-        expect(side.get_by_role("combobox", name="Runs")).to_have_value("Shipped")
         page.get_by_role("button", name="Resume").click()
         expect(page.get_by_text("Training: Layer norm on Digits")).to_be_visible()
         page.get_by_role("button", name="Show them").click()
-        expect(side.get_by_role("combobox", name="Runs")).to_have_value("Made here")
-        expect(side.get_by_role("combobox", name="Data set")).to_have_value("digits")
+        expect(picker(page, "Runs")).to_have_value("Made here")
+        expect(picker(page, "Data set")).to_have_value("digits")
         first.check()
         second.check()
