@@ -132,11 +132,15 @@ def is_dark() -> bool:
 
 
 def turn_to(source: str, dataset: str, seeds: Iterable[int] = ()) -> None:
-    """Sets the sidebar to runs, in a callback; an address alone would not change what it holds."""
+    """Sets the sidebar to runs, in a callback; an address alone would not change what it holds.
+
+    Without `seeds` the choice of these stays.
+    """
     found = set(seeds)
     put(SOURCE, source)
     put(DATASET, dataset)
-    put(SEED, str(found.pop()) if len(found) == 1 else ALL_SEEDS)
+    if found:
+        put(SEED, str(found.pop()) if len(found) == 1 else ALL_SEEDS)
 
 
 def put(name: str, new: Any) -> None:
