@@ -9,6 +9,7 @@ import streamlit as st
 from core.data.datasets import DATASETS
 from core.training.runs import Run
 from ui import device_line, made_here, resources, state, training_form, training_watch
+from ui.markdown import literal
 from ui.pooling import Pool, unusual_lengths
 from ui.state import Selection
 
@@ -91,7 +92,7 @@ def _say_what_differs(chosen: Pool, source: str) -> None:
     if source != state.SHIPPED:
         lines += filter(None, [unusual_lengths(chosen.runs)])
     for line in lines:
-        st.caption(line)
+        st.caption(literal(line))
 
 
 def _dataset_picker(source: str) -> str:
@@ -146,6 +147,6 @@ def _damaged(dataset: str, source: str) -> list[Run]:
 
 def _warn_of_damaged(damaged: list[Run]) -> None:
     for run in damaged[:MAX_WARNINGS]:
-        st.warning(f"{run.name} is not shown: {run.reason}.", icon=":material/warning:")
+        st.warning(literal(f"{run.name} is not shown: {run.reason}."), icon=":material/warning:")
     if len(damaged) > MAX_WARNINGS:
         st.warning(f"{len(damaged) - MAX_WARNINGS} more damaged runs are not shown.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 
 import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
@@ -14,6 +13,7 @@ from core.training import runs as run_folders
 from core.training.estimate import estimate, time_until
 from core.training.request import TrainingRequest
 from ui import dataset_download, device_line, resources, state
+from ui.markdown import literal
 from ui.training_obstacles import Obstacle, find_obstacle, repeats_shipped
 from ui.training_request import FormValues, cost_words, differences, turn_words
 
@@ -63,7 +63,7 @@ def answer(values: FormValues) -> None:
 def _show_obstacle(obstacle: Obstacle) -> None:
     """Says what is in the way, and offers what can be done about it."""
     show = st.info if obstacle.job else st.warning
-    show(_plain(obstacle.text), icon=":material/info:")
+    show(literal(obstacle.text), icon=":material/info:")
     if obstacle.seeds:
         words = f"Take seed{'s' * ('-' in obstacle.seeds)} {obstacle.seeds.replace('-', ' to ')}"
         st.button(words, key="train-free", on_click=_take_seeds, args=[obstacle.seeds])
@@ -111,9 +111,4 @@ def _start(request: TrainingRequest) -> None:
 
 def show_error(message: str) -> None:
     """One line of what is not possible."""
-    st.error(_plain(message), icon=":material/error:")
-
-
-def _plain(text: str) -> str:
-    """Text that may hold what somebody typed, with nothing in it that Markdown would change."""
-    return re.sub(r"([\\`*_\[\]#|~:$<>])", r"\\\1", text)
+    st.error(literal(message), icon=":material/error:")

@@ -13,6 +13,7 @@ from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job, list_jobs
 from ui import resources, state, training_data, training_live
 from ui.charts_training import TITLES, describe_live, live_chart
+from ui.markdown import literal
 
 LIVE_SECONDS, IDLE_SECONDS = 1.0, 3.0
 MAX_ENDED = 10
@@ -74,7 +75,8 @@ def _draw(listed: list[Job]) -> None:
         for job in ended[:MAX_NEWS]:
             _ended(job)
         if len(ended) > MAX_NEWS:
-            st.caption(f"{len(ended) - MAX_NEWS} more have ended: see the Runs page.")
+            more = len(ended) - MAX_NEWS
+            st.caption(f"{more} more {'have' if more > 1 else 'has'} ended: see the Runs page.")
 
 
 def _follow(listed: list[Job], is_tick: bool) -> None:
@@ -107,16 +109,16 @@ def _button(label: str, key: str, action: Callable[..., Any], *arguments: Any, *
 
 def _trouble() -> None:
     if trouble := state.value(TROUBLE):
-        st.error(trouble, icon=":material/error:")
+        st.error(literal(trouble), icon=":material/error:")
         _button("Close", "close", lambda: None, type="tertiary")
 
 
 def _running(job: Job) -> None:
     where = training_data.device(job, resources.LOCAL_DIR)
-    st.markdown(f"**Training: {training_data.subject(job)}**", help=job.summary)
+    st.markdown(f"**Training: {literal(training_data.subject(job))}**", help=job.summary)
     st.progress(training_data.share_done(job), text=training_data.progress_words(job))
     if job.reason:
-        st.warning(f"Job {job.id}: {job.reason}.", icon=":material/warning:")
+        st.warning(f"Job {job.id}: {literal(job.reason)}.", icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if training_data.is_stopping(job):
             st.caption(":material/hourglass: Stopping: it saves what it has…")
@@ -145,7 +147,7 @@ def _figures(job: Job) -> None:
 
 def _waiting(waiting: list[Job]) -> None:
     for job in waiting[:MAX_WAITING]:
-        st.markdown(f"**{job.position}. in the queue:** {training_data.subject(job)}")
+        st.markdown(f"**{job.position}. in the queue:** {literal(training_data.subject(job))}")
         with st.container(horizontal=True, gap="small"):
             _moves(job, last=len(waiting))
     if len(waiting) > MAX_WAITING:
@@ -168,7 +170,7 @@ def _moves(job: Job, last: int) -> None:
 
 def _ended(job: Job) -> None:
     here = resources.LOCAL_DIR
-    words = training_data.ending_words(job, here)
+    words = literal(training_data.ending_words(job, here))
     st.markdown(f"{SYMBOLS.get(job.state, FAILED)} {words}", help=f"Job {job.id}: {job.state}")
     log = training_data.log_tail(job) if job.state in ("failed", "interrupted") else ""
     if log:
