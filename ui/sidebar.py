@@ -28,15 +28,22 @@ def render() -> Selection:
     st.set_page_config(layout="wide", page_icon="🔢")
     state.count_visit()
     made_here.register(resources.every_run_made_here())
+    # Streamlit knows a fragment by its place and drops a click on one that is no longer there, so
+    # no part may move another.
     with st.sidebar:
+        pickers, device, watch, form = (st.container() for _ in range(4))
+    with pickers:
         source = _source_picker()
         dataset = _dataset_picker(source)
         found = [run for part in resources.runs_by_source(dataset, source) for run in part]
         seed = _seed_picker(sorted({run.seed for run in found}))
         chosen = resources.pooled(dataset, source, seed)
         _say_what_differs(chosen, source)
+    with device:
         device_line.render()
+    with watch:
         training_watch.render()
+    with form:
         training_form.render(dataset)
     _warn_of_damaged(_damaged(dataset, source))
     return Selection(dataset, chosen.runs, source)

@@ -54,10 +54,15 @@ def _form() -> None:
     state.put("train-open", box.open)
     if box.open:
         with box:
-            _fields()
+            # Each in a place of its own, which the other does not move: see `sidebar.render`.
+            fields, end = st.container(), st.container()
+        with fields:
+            values = _fields()
+        with end:
+            answer(values)
 
 
-def _fields() -> None:
+def _fields() -> FormValues:
     dataset = st.selectbox(
         "Train on", list(DATASETS), **state.kept("train-dataset", state.value("train-dataset"))
     )
@@ -69,7 +74,7 @@ def _fields() -> None:
         **state.kept("train-variants", list(VARIANTS)),
     )
     own = _own_variants()
-    values = FormValues(
+    return FormValues(
         dataset,
         variants=tuple(variants),
         own=own,
@@ -83,7 +88,6 @@ def _fields() -> None:
         recipe=_recipe(),
         **_device_and_words(),
     )
-    answer(values)
 
 
 def _epochs() -> int | None:

@@ -75,7 +75,8 @@ def _draw(listed: list[Job]) -> None:
         for job in ended[:MAX_NEWS]:
             _ended(job)
         if len(ended) > MAX_NEWS:
-            st.caption(f"{len(ended) - MAX_NEWS} more have ended: see the Runs page.")
+            more = len(ended) - MAX_NEWS
+            st.caption(f"{more} more {'have' if more > 1 else 'has'} ended: see the Runs page.")
 
 
 def _follow(listed: list[Job], is_tick: bool) -> None:

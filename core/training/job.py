@@ -201,21 +201,25 @@ def _read_numbers(progress: dict[str, Any], state: str) -> dict[str, Any]:
 def job_state(path: Path) -> tuple[str, str | None]:
     """(state, reason) of the job in folder `path`, derived from what is true now."""
     if end := read_quietly(path / "end.json"):
-        state, reason = end.get("state"), end.get("reason")
-        if state in ENDED_STATES and isinstance(reason, (str, type(None))):
-            return str(state), reason
-        raise RunError("end.json does not say how the job ended")
+        return _ending(end)
     progress = read_quietly(path / "progress.json")
     if _is_living(path, progress):
         return ("running" if progress.get("phase") == "running" else "queued"), None
     # It may have ended properly between the two looks.
     if (path / "end.json").exists():
-        return job_state(path)
+        return _ending(read_json(path / "end.json"))
     if progress.get("phase") == "running":
         return "interrupted", KILLED
     if (path / "stop").exists():
         return "stopped", "cancelled while it waited"
     return "interrupted", KILLED_BEFORE
+
+
+def _ending(end: dict[str, Any]) -> tuple[str, str | None]:
+    state, reason = end.get("state"), end.get("reason")
+    if state in ENDED_STATES and isinstance(reason, (str, type(None))):
+        return str(state), reason
+    raise RunError("end.json does not say how the job ended")
 
 
 def _may_live(path: str) -> bool:

@@ -88,10 +88,11 @@ class TrainingRequest:
         """What will be trained, in one plain sentence."""
         count = len(self.specs)
         what = ", ".join(describe_variant(variant) for variant in self.variants)
-        epochs = " or ".join(map(str, sorted({variant.epochs for variant in self.variants})))
+        lengths = sorted({variant.epochs for variant in self.variants})
+        epochs = f"{' or '.join(map(str, lengths))} epoch{'s' * (lengths != [1])}"
         return (
             f"{count} run{'s' * (count > 1)} on {DATASETS[self.dataset].label}: {what}; "
-            f"{_describe_seeds(self.seeds)}; {epochs} epochs; {describe_recipe(self.recipe)}."
+            f"{_describe_seeds(self.seeds)}; {epochs}; {describe_recipe(self.recipe)}."
         )
 
 

@@ -127,6 +127,15 @@ def test_a_damaged_job_is_listed_and_fails_nothing(tmp_path, content):
     assert listed[second.id].state == "queued" and listed[second.id].position == 1
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_damaged_end_of_a_job_without_a_process_is_damage(tmp_path, content):
+    job = jobs.register(REQUEST, tmp_path)
+    write(job.path, "process.json", **dead_process().to_dict())
+    (job.path / "end.json").write_text(content)
+    [found] = list_jobs(tmp_path)
+    assert (found.state, found.reason[:8]) == ("damaged", "end.json")
+
+
 @pytest.mark.parametrize("kind", ["file", "fifo", "link", "empty"])
 def test_what_is_no_job_folder_is_listed(tmp_path, kind):
     folder = tmp_path / ".jobs"

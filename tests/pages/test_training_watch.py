@@ -206,3 +206,8 @@ def test_the_page_runs_again_once_for_a_finished_run(here, monkeypatch):
 
 def test_the_page_runs_again_once_when_a_job_appears(here, monkeypatch):
     assert watch_twice(monkeypatch, lambda: jobs.register(request(1), here)) == ["again"]
+
+
+def test_what_a_failure_says_is_shown_letter_by_letter(here):
+    end(jobs.register(request(1), here), "failed", reason="Net.__init__() takes *no* arguments")
+    assert r"Net.\_\_init\_\_() takes \*no\* arguments" in texts(draw())
