@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from streamlit.delta_generator_singletons import context_dg_stack
 from streamlit.testing.v1 import AppTest
 
 from core.config import VARIANTS, Variant
@@ -50,6 +51,21 @@ def test_without_runs_made_here_the_shipped_are_shown_and_it_is_said(here):
     assert "No run has been made here yet" in said(app)
     assert "12 runs" in said(app)
     assert "Runs" not in [box.label for box in app.selectbox]
+
+
+def test_a_picker_that_appears_moves_no_fragment_whose_click_would_be_lost(here, monkeypatch):
+    places = []
+
+    def note() -> None:
+        places.append(context_dg_stack.get()[-1]._get_delta_path_str())
+
+    monkeypatch.setattr("ui.sidebar.training_watch.render", note)
+    monkeypatch.setattr("ui.sidebar.training_form.render", lambda dataset: note())
+    page("parameters")
+    write_run(here, "digits", PLAIN, 1, **OF_IMAGES)
+    page("parameters", runs="Together", seed="1")
+    watch, form, *later = places
+    assert watch != form and later == [watch, form]
 
 
 def test_an_unknown_source_is_refused_by_name(here):
