@@ -194,7 +194,9 @@ def parse_seeds(text: str) -> list[int]:
         if match is None:
             raise UsageError(f"Seeds {shown} are not understood: write 3, 1,2,5 or 1-10.")
         low, high = int(match[1]), int(match[2] or match[1])
-        possible = low <= high <= MAX_SEED and high - low < MAX_SEEDS
+        if high < low:
+            raise UsageError(f"Seeds {shown} are not possible: write {high}-{low}.")
+        possible = high <= MAX_SEED and high - low < MAX_SEEDS
         seeds.update(range(low, high + 1) if possible else ())
         if not possible or len(seeds) > MAX_SEEDS:
             raise UsageError(f"Seeds {shown} are not possible: at most {MAX_SEEDS}, to {MAX_SEED}.")

@@ -23,7 +23,7 @@ MAX_POINTS = 120
 """Epochs of each variant that a small chart shows."""
 
 MAX_TABLE_ROWS = 12
-TABLE_CAPTION = "On the test set, mean over seeds"
+TABLE_CAPTION = "On the test set"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def _figures(written: tuple[Written, ...], labels: tuple[tuple[str, str], ...]) 
     if rows.empty:
         return None
     table = epoch_table(rows, dict(labels))
-    return Figures(chart_rows(rows), table_html(table, TABLE_CAPTION), dict(labels))
+    caption = TABLE_CAPTION + ", mean over seeds" * bool((rows["runs"] > 1).any())
+    return Figures(chart_rows(rows), table_html(table, caption), dict(labels))
 
 
 def live_rows(logged: Sequence[tuple[str, Sequence[tuple[float, ...]]]]) -> pd.DataFrame:

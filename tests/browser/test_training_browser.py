@@ -52,7 +52,7 @@ def follow(page: Page) -> None:
     )
     assert options.first.is_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_text("On the test set, mean over seeds")).to_be_visible()
+    expect(page.get_by_text("On the test set")).to_be_visible()
     assert page.evaluate(STILL_THERE)
 
 

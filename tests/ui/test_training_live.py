@@ -57,6 +57,13 @@ def test_new_epochs_are_seen_and_an_unchanged_file_is_read_once(tmp_path, job, m
     assert training_live.figures(job, tmp_path).rows["epoch"].tolist() == [1, 2]
 
 
+def test_the_table_speaks_of_a_mean_only_where_there_are_several_runs(tmp_path, job):
+    log(tmp_path, RUNS[0], 1)
+    assert "mean over" not in training_live.figures(job, tmp_path).table
+    log(tmp_path, RUNS[1], 1)
+    assert "mean over seeds" in training_live.figures(job, tmp_path).table
+
+
 def test_a_run_deleted_meanwhile_is_left_out(tmp_path, job):
     log(tmp_path, RUNS[2], 1)
     assert training_live.figures(job, tmp_path).rows["variant"].tolist() == ["ln"]

@@ -64,7 +64,7 @@ def test_everything_in_the_form_goes_into_the_request():
         (replace(FORM, variants=()), "No variant is chosen: choose at least one"),
         (replace(FORM, seeds=" "), "Seeds are empty: write 1, 1-3 or 1,4."),
         (replace(FORM, seeds="one"), "Seeds 'one' are not understood: write 3, 1,2,5 or 1-10."),
-        (replace(FORM, seeds="3-1"), "Seeds '3-1' are not possible"),
+        (replace(FORM, seeds="3-1"), "Seeds '3-1' are not possible: write 1-3."),
         (replace(FORM, seeds="1-1000"), "6 variants × 1000 seeds are 6000 runs"),
         (replace(FORM, epochs=0), "Epochs is 0: it must lie in 1 to 1000."),
         (replace(FORM, epochs=10**9), "Epochs is 1000000000: it must lie in 1 to 1000."),
