@@ -101,7 +101,7 @@ def test_older_runs_are_named_with_the_command_that_records_insights(fake_checkp
     app = page()
     assert "Inside the training" in [heading.value for heading in app.header]
     (said,) = [info.value for info in app.info]
-    assert said.startswith("All 6 variants (seeds 1-2,4) hold no insights")
+    assert said.startswith("All 6 variants (seeds 1-2, 4) hold no insights")
     assert "`python -m core train --all --seeds 1-2,4 --dataset mnist`" in said
     assert titles(app) == ["Test loss", "Test accuracy"]
 
