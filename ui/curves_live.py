@@ -43,10 +43,13 @@ def is_live(shown: Selection) -> bool:
 def watch(selection: Selection, shown: Selection) -> None:
     """Notices in the background what begins, so that the page can follow it."""
     if not is_live(shown):
-        st.fragment(run_every=WATCH_SECONDS)(_watch)(selection, signature(shown.runs))
+        source = state.value(state.SOURCE)
+        st.fragment(run_every=WATCH_SECONDS)(_watch)(selection, signature(shown.runs), source)
 
 
-def _watch(selection: Selection, seen: Signature) -> None:
+def _watch(selection: Selection, seen: Signature, source: str | None) -> None:
+    if state.value(state.SOURCE) != source:
+        st.rerun()  # the sidebar has been turned to other runs
     if _shows_shipped():
         _offer(selection)
     if signature(join(selection).runs) != seen:
@@ -61,12 +64,12 @@ def _offer(selection: Selection) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/play_circle: {_sentence('running', running)}", width="content")
-        if st.button("Show the runs made here", key="curves-follow", on_click=_show_made_here):
-            st.rerun()
-
-
-def _show_made_here() -> None:
-    state.put(state.SOURCE, state.LOCAL)
+        st.button(
+            "Show the runs made here",
+            key="curves-follow",
+            on_click=state.turn_to,
+            args=[state.LOCAL, selection.dataset],
+        )
 
 
 def draw(selection: Selection, shown: Selection, choice: Choice) -> None:

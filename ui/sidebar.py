@@ -27,6 +27,7 @@ def render() -> Selection:
     """Draws the sidebar and returns what it has chosen; damaged runs become one-line warnings."""
     st.set_page_config(layout="wide", page_icon="🔢")
     state.count_visit()
+    state.hold_turn()
     made_here.register(resources.every_run_made_here())
     # Streamlit knows a fragment by its place and drops a click on one that is no longer there, so
     # no part may move another.

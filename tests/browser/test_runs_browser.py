@@ -99,6 +99,7 @@ def test_by_keyboard_alone(root, address, tab):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Shift+Space")
     expect(chosen(page)).to_have_count(1)
+    opened.wait()
     page.get_by_label("Name", exact=True).fill("By hand")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Saved name and note of 1 run.")).to_be_visible()

@@ -74,7 +74,7 @@ def test_a_training_is_followed_stopped_and_gone_on_with(
         # What has ended without a result stays until it is dismissed, also beside a newer job.
         jobs.start(make_request("digits", ["gn"], epochs=1), runs_dir)
         expect(page.get_by_text("1 run finished, test accuracy")).to_be_visible()
-        page.get_by_role("button", name="Resume").click()
+        page.locator(".st-key-training-resume-1 button").first.click()
         expect(page.get_by_text("Training: Layer norm on Digits")).to_be_visible()
         page.get_by_role("button", name="Show them").click()
         expect(picker(page, "Runs")).to_have_value("Made here")

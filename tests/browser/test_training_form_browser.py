@@ -39,7 +39,7 @@ def start_button(page):
 
 def open_form(opened, address: str):
     page = opened.open(f"{address}/runs?dataset=digits")
-    page.get_by_text("Train networks").click()
+    page.get_by_test_id("stSidebar").get_by_text("Train networks").click()
     expect(start_button(page)).to_be_enabled()
     return page
 
@@ -63,7 +63,7 @@ def test_two_clicks_and_two_tabs_are_one_start(address, runs, tab):
     pages = [open_form(first, address)]
     second.open(f"{address}/runs?dataset=digits")
     second.page.get_by_test_id("stExpandSidebarButton").click()
-    second.page.get_by_text("Train networks").click()
+    second.page.get_by_test_id("stSidebar").get_by_text("Train networks").click()
     pages.append(second.page)
     for page in pages:
         field(page, "epochs").fill("1000")  # nobody waits for its end
