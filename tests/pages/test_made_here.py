@@ -140,9 +140,9 @@ def test_unfinished_runs_are_counted_where_none_has_finished(here):
 
 def test_one_that_was_killed_is_not_said_to_be_running(here):
     path = write_growing(here, "digits", "ln", 1, epochs=2)
-    for state, lock in (("running", FileLock(path / "lock")), ("interrupted", nullcontext())):
+    for word, lock in (("running", FileLock(path / "lock")), ("interrupted", nullcontext())):
         with lock:
-            assert f"(1 {state})" in said(page("failures", runs="Made here"))
+            assert f"(1 {word})" in said(page("failures", runs="Made here"))
 
 
 def test_a_run_without_the_asked_seed_is_named(here):
