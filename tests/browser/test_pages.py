@@ -17,8 +17,8 @@ MUST_SHOW = {
     "batch_mates": ["group and layer norm from the image alone"],
     "transplants": ["weights of one variant"],
     "inside": ["Test image", "Normalization layer"],
-    "runs": ["Nothing has been trained here yet", "Import", "Exported runs"],
     "normalization": ["Means and variances", "Largest |difference|"],
+    "runs": ["Nothing has been trained here yet", "Import", "Exported runs"],
 }
 TITLES = {"normalization": "Normalization by hand"}
 PAGES = list(MUST_SHOW)
