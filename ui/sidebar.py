@@ -8,7 +8,15 @@ import streamlit as st
 
 from core.data.datasets import DATASETS
 from core.training.runs import Run
-from ui import device_line, made_here, resources, state, training_form, training_watch
+from ui import (
+    device_line,
+    fragment_ends,
+    made_here,
+    resources,
+    state,
+    training_form,
+    training_watch,
+)
 from ui.markdown import escape
 from ui.pooling import Pool, unusual_lengths
 from ui.state import Selection
@@ -26,6 +34,7 @@ HERE_CURE = (
 def render() -> Selection:
     """Draws the sidebar and returns what it has chosen; damaged runs become one-line warnings."""
     st.set_page_config(layout="wide", page_icon="🔢")
+    fragment_ends.keep()
     state.count_visit()
     state.hold_turn()
     made_here.register(resources.every_run_made_here())

@@ -94,8 +94,7 @@ def test_its_network_loads_and_its_figures_agree_with_one_another(run):
     assert last["test_loss"] == pytest.approx(final["test_loss"], abs=1e-4)
 
 
-@pytest.mark.parametrize("run", [run for run in RUNS.values() if run.dataset == "digits"])
-def test_the_insights_of_digits_end_at_the_very_weights(run):
+def test_the_insights_end_at_the_very_weights(run):
     records = read_records(run.path)
     assert [record["epoch"] for record in records] == list(range(1, run.epochs + 1))
     network = load_network(run)
