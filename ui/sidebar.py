@@ -10,7 +10,7 @@ from core.data.datasets import DATASETS
 from core.training.runs import Run
 from ui import (
     device_line,
-    fragment_ends,
+    fragment_queue,
     made_here,
     resources,
     state,
@@ -34,7 +34,7 @@ HERE_CURE = (
 def render() -> Selection:
     """Draws the sidebar and returns what it has chosen; damaged runs become one-line warnings."""
     st.set_page_config(layout="wide", page_icon="🔢")
-    fragment_ends.keep()
+    fragment_queue.keep()
     state.count_visit()
     state.hold_turn()
     made_here.register(resources.every_run_made_here())

@@ -12,7 +12,7 @@ from streamlit import runtime
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.app_session import AppSession
 
-from ui import fragment_ends
+from ui import fragment_queue
 
 BUSY = 0.5  # seconds after the end of a run in which nothing is sent
 MEANWHILE = 2.5  # seconds of work, in which a tick is certain to come
@@ -46,13 +46,16 @@ def part() -> None:
     number = st.session_state.get("number", 0)
     clicked = st.button("Next", on_click=lambda: st.session_state.update(number=number + 1))
     st.text_input("Field", key=f"field-{number}")
+    st.caption(f"It says {st.text_input('Lasting', key='lasting')!r} in turn {number}.")
     if clicked:
         time.sleep(MEANWHILE)
 
 
 be_busy()
-fragment_ends.keep()
+fragment_queue.keep()
 with st.sidebar:
     tick()
 st.title("Part")
+if st.button("Everything"):
+    time.sleep(MEANWHILE)
 part()
