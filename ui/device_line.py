@@ -115,21 +115,5 @@ def known() -> str:
 
 
 def render() -> None:
-    """Shows the line, or that it is being looked up and then, by itself, the line."""
-    question = _question()
-    if question.pending:
-        st.fragment(_wait_for_answer, run_every=1.0)()
-    else:
-        _show(question.answer())
-
-
-def _wait_for_answer() -> None:
-    question = _question()
-    if question.pending:
-        _show(LOOKING)
-    else:
-        st.rerun()
-
-
-def _show(text: str) -> None:
-    st.caption(f":material/memory: {text}")
+    """Shows the line, or that it is being looked up."""
+    st.caption(f":material/memory: {known()}")

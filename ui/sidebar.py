@@ -1,4 +1,4 @@
-"""What stands beside every page: data set, seeds, device. `render()` is a page's first act."""
+"""What stands beside every page: data set, seeds, training. `render()` is a page's first act."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import streamlit as st
 from core.data.datasets import DATASETS
 from core.training.runs import Run
 from ui import (
-    device_line,
-    fragment_queue,
     made_here,
     resources,
     state,
+    streamlit_mends,
     training_form,
     training_watch,
 )
@@ -34,14 +33,14 @@ HERE_CURE = (
 def render() -> Selection:
     """Draws the sidebar and returns what it has chosen; damaged runs become one-line warnings."""
     st.set_page_config(layout="wide", page_icon="🔢")
-    fragment_queue.keep()
+    streamlit_mends.apply()
     state.count_visit()
     state.hold_turn()
     made_here.register(resources.every_run_made_here())
     # Streamlit knows a fragment by its place and drops a click on one that is no longer there, so
     # no part may move another.
     with st.sidebar:
-        pickers, device, watch, form = (st.container() for _ in range(4))
+        pickers, watch, form = (st.container() for _ in range(3))
     with pickers:
         source = _source_picker()
         dataset = _dataset_picker(source)
@@ -49,8 +48,6 @@ def render() -> Selection:
         seed = _seed_picker(sorted({run.seed for run in found}))
         chosen = resources.pooled(dataset, source, seed)
         _say_what_differs(chosen, source)
-    with device:
-        device_line.render()
     with watch:
         training_watch.render()
     with form:

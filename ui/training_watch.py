@@ -1,4 +1,4 @@
-"""What is being trained, beside every page: progress, Stop, Resume and the queue."""
+"""What trains, beside every page: the device, progress, Stop, Resume and the queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.errors import NormLabError
 from core.training import jobs
 from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job, list_jobs
-from ui import resources, state, training_data, training_live
+from ui import device_line, resources, state, training_data, training_live
 from ui.charts_training import TITLES, describe_live, live_chart
 from ui.markdown import escape
 
@@ -38,7 +38,7 @@ FAILED = ":red[:material/error:]"
 
 
 def render() -> None:
-    """Draws the jobs that run, wait or have just ended, and keeps them current."""
+    """Draws the device and the jobs that run, wait or have just ended, and keeps them current."""
     listed = _list()
     if state.value(SEEN) is None:
         state.put(SEEN, {job.id for job in listed if not job.is_living})
@@ -52,6 +52,7 @@ def _list() -> list[Job]:
 
 def _watch(handed: list[list[Job]]) -> None:
     """Draws the jobs; `handed` holds those that the page's own run has read, and is used up."""
+    device_line.render()
     is_tick = not handed
     listed = _list() if is_tick else handed.pop()
     _draw(listed)

@@ -1,4 +1,4 @@
-"""An app on a server that has no time to send what has ended before the next part of it runs."""
+"""Two pages on a server that has no time to send what has begun or ended before the next part."""
 
 import sys
 import time
@@ -12,9 +12,9 @@ from streamlit import runtime
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.app_session import AppSession
 
-from ui import fragment_queue
+from ui import streamlit_mends
 
-BUSY = 0.5  # seconds after the end of a run in which nothing is sent
+BEGINNING, ENDING = 1.0, 0.5  # seconds after a page's run begins, or any ends: nothing is sent
 MEANWHILE = 2.5  # seconds of work, in which a tick is certain to come
 
 
@@ -25,13 +25,16 @@ def be_busy() -> None:
 
     def flush_later(session: AppSession) -> list[ForwardMsg]:
         queue = session._browser_queue._queue
-        if not queue or queue[-1].WhichOneof("type") != "script_finished":
-            return flush(session)
-        end = until.setdefault(id(queue[-1]), time.monotonic() + BUSY)
-        if time.monotonic() >= end:
-            return flush(session)
-        session._event_loop.call_later(BUSY, server._get_async_objs().need_send_data.set)
-        return []
+        last = [message for message in queue[-1:] if message.HasField("script_finished")]
+        pages = [message for message in queue if message.HasField("new_session")]
+        begun = [message for message in pages if not message.metadata.run.fragment_ids]
+        for message, seconds in [(one, ENDING) for one in last] + [
+            (one, BEGINNING) for one in begun
+        ]:
+            if time.monotonic() < until.setdefault(id(message), time.monotonic() + seconds):
+                session._event_loop.call_later(seconds, server._get_async_objs().need_send_data.set)
+                return []
+        return flush(session)
 
     AppSession.flush_browser_queue = flush_later
 
@@ -51,11 +54,31 @@ def part() -> None:
         time.sleep(MEANWHILE)
 
 
+@st.fragment
+def beside() -> None:
+    if st.button("Count"):
+        st.session_state["count"] = st.session_state.get("count", 0) + 1
+    st.caption(f"Counted {st.session_state.get('count', 0)}")
+
+
+def first() -> None:
+    st.title("Part")
+    if st.button("Everything"):
+        time.sleep(MEANWHILE)
+    part()
+
+
+def second() -> None:
+    st.title("Second")
+    time.sleep(MEANWHILE)
+    st.text_input("Here", value="as it was", key="here")
+    st.caption("All of it")
+
+
 be_busy()
-fragment_queue.keep()
+streamlit_mends.apply()
+chosen = st.navigation([st.Page(first, title="First"), st.Page(second, title="Second")])
 with st.sidebar:
     tick()
-st.title("Part")
-if st.button("Everything"):
-    time.sleep(MEANWHILE)
-part()
+    beside()
+chosen.run()

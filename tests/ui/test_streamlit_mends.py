@@ -1,14 +1,15 @@
-"""What waits for the browser when a fragment starts is told as if it had left before."""
+"""On a busy server nothing that waits for the browser is lost, and no tick comes out of turn."""
 
 from types import SimpleNamespace
 
 import pytest
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
-from ui import fragment_queue
+from ui import streamlit_mends
 
 EARLY = ForwardMsg.FINISHED_EARLY_FOR_RERUN
 WHOLE, PART = ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
@@ -28,7 +29,7 @@ def ended(status: int) -> ForwardMsg:
 
 def told(starting: list[str] | None, before: list[ForwardMsg], after: list[ForwardMsg]) -> list:
     """Texts and ends, in order, if `starting` begins between what waits and what comes."""
-    fragment_queue.keep()
+    streamlit_mends.apply()
     queue = ForwardMsgQueue()
     for message in before:
         queue.enqueue(message)
@@ -55,12 +56,22 @@ def test_a_run_of_the_whole_page_still_takes_back_what_was_drawn():
     assert told(None, before, [drawn("a page anew")]) == [EARLY, EARLY, "a page anew"]
 
 
+def test_what_the_browser_has_asked_for_is_answered_whatever_starts():
+    streamlit_mends.apply()
+    queue = ForwardMsgQueue()
+    queue.enqueue(drawn("a page"))
+    queue.enqueue(ForwardMsg(file_urls_response={"response_id": "asked"}))
+    queue.clear(retain_lifecycle_msgs=True)
+    assert [one.WhichOneof("type") for one in queue.flush()] == ["file_urls_response"]
+    assert queue.is_empty()
+
+
 def test_one_run_tells_only_the_last_of_what_it_draws_in_one_place():
     assert told(["form"], [], [drawn("one", "form"), drawn("two", "form")]) == ["two"]
 
 
 def test_a_queue_that_is_emptied_holds_nothing():
-    fragment_queue.keep()
+    streamlit_mends.apply()
     queue = ForwardMsgQueue()
     queue.enqueue(drawn("a page"))
     queue.clear()
@@ -68,14 +79,16 @@ def test_a_queue_that_is_emptied_holds_nothing():
 
 
 def test_it_is_done_once():
-    fragment_queue.keep()
+    streamlit_mends.apply()
     before = ForwardMsgQueue.clear
-    fragment_queue.keep()
+    streamlit_mends.apply()
     assert ForwardMsgQueue.clear is before
 
 
 class Session(SimpleNamespace):
     """As much of a session as begins a fragment; `runner` says whether its last run goes on."""
+
+    __hash__ = object.__hash__
 
     def __init__(self, runner: bool | None, fragments: str = "form", **entries) -> None:
         super().__init__(later=[], taken=[], created=[], _state=AppSessionState.APP_NOT_RUNNING)
@@ -84,15 +97,22 @@ class Session(SimpleNamespace):
         self._scriptrunner = runner if runner is None else SimpleNamespace()
         if runner is not None:
             self._scriptrunner.request_rerun = lambda data: self.taken.append(data) or runner
+        self._client_state = ClientState(page_script_hash="here")
+        self._pages_manager = SimpleNamespace(main_script_hash="main")
+        self._browser_queue = ForwardMsgQueue()
         self.__dict__.update(entries)
+
+    def is_due(self, fragment: str, page: str = "here", *, tick: bool = True) -> bool:
+        asked = ClientState(fragment_id=fragment, page_script_hash=page, is_auto_rerun=tick)
+        return streamlit_mends.is_due(self, asked)
 
     def begin(self) -> None:
         data = RerunData(fragment_id="form")
-        fragment_queue.begin_fragment(self, data, lambda _, data: self.created.append(data))
+        streamlit_mends.begin_fragment(self, data, lambda _, data: self.created.append(data))
 
 
 def test_a_fragment_waits_until_the_ended_run_has_told_all():
-    fragment_queue.keep()
+    streamlit_mends.apply()
     session = Session(runner=False)
     ended_runner = session._scriptrunner
     AppSession._create_scriptrunner(session, RerunData(fragment_id="form"))
@@ -119,3 +139,44 @@ def test_a_fragment_joins_a_run_that_has_begun_meanwhile():
 def test_a_fragment_that_is_gone_is_not_begun(session):
     session.begin()
     assert not session.created
+
+
+@pytest.mark.parametrize("busy", [{"runner": True}, {"runner": None, "waits": True}])
+def test_a_tick_waits_for_its_last_one_to_run_and_to_be_told_but_not_for_other_ticks(busy):
+    session = Session(busy["runner"])
+    if busy.get("waits"):
+        session._browser_queue.enqueue(drawn("a page"))
+    assert session.is_due("clock") and session.is_due("chart")
+    assert not session.is_due("clock") and not session.is_due("chart")
+    session._scriptrunner = None
+    session._browser_queue.flush()
+    assert session.is_due("clock") and session.is_due("chart")
+
+
+@pytest.mark.parametrize("asked", ["", "form"])
+def test_no_tick_comes_between_what_was_asked_and_its_answer_but_all_else_does(asked):
+    session = Session(runner=True)
+    assert session.is_due(asked, tick=False)
+    assert not session.is_due("clock")
+    assert session.is_due("form", tick=False) and session.is_due("", tick=False)
+
+
+def asked_page(session: Session, page: str, fragment: str = "form") -> str:
+    """The page that a fragment's run is for when the browser, still on `page`, asks for it."""
+    asked = ClientState(fragment_id=fragment, page_script_hash=page)
+    streamlit_mends.is_due(session, asked)
+    return asked.page_script_hash
+
+
+def test_a_fragment_runs_on_the_page_that_was_asked_for_last():
+    session = Session(runner=True)
+    assert asked_page(session, "there", fragment="") == "there"
+    assert asked_page(session, "here") == "there"
+    assert asked_page(session, "there") == "there"
+
+
+@pytest.mark.parametrize("known", ["", "main"])
+def test_until_the_page_of_an_address_is_known_the_browser_is_believed(known):
+    session = Session(runner=True, _client_state=ClientState(page_script_hash=known))
+    assert asked_page(session, "", fragment="") == ""
+    assert asked_page(session, "found") == "found"

@@ -45,3 +45,19 @@ def test_what_was_entered_outlives_a_click_amid_a_run_of_the_page(server, tab):
         page.wait_for_selector(IDLE)
         expect(lasting).to_have_value("seven")
     opened.check()
+
+
+def test_a_click_amid_a_change_of_page_neither_empties_the_new_page_nor_is_lost(server, tab):
+    opened = tab()
+    page = opened.open(server)
+    for turn in (1, 2):
+        page.get_by_role("link", name="Second").click()
+        page.get_by_role("button", name="Count").click()
+        expect(page.get_by_text(f"Counted {turn}")).to_be_visible()
+        page.wait_for_selector(IDLE)
+        expect(page.get_by_role("heading", name="Second")).to_be_visible()
+        expect(page.get_by_text("All of it")).to_be_visible()
+        page.get_by_role("link", name="First").click()
+        expect(page.get_by_role("heading", name="Part")).to_be_visible()
+        page.wait_for_selector(IDLE)
+    opened.check()

@@ -1,0 +1,97 @@
+"""What Streamlit 1.67 loses or mixes up on a busy server, kept and kept apart.
+
+- When a fragment starts, messages that have not left yet are dropped or changed: that another
+  fragment has ended, and what a run of the page has drawn of this one, but not that this run has
+  ended. Fields that had been replaced then stayed beside the new ones, and others were taken away
+  with what had been chosen in them.
+- When a run of the page starts, what the browser has asked for and not yet got is dropped too:
+  where to send a file. The upload then never began.
+- A fragment that starts just as another run has ended makes Streamlit ignore what that one has not
+  told yet.
+- A request that a fragment of the page before has sent on the way out names that page: the new
+  one is taken off the screen when it runs, and its widgets forget their values.
+- Ticks come as fast as ever where the server falls behind, and it falls behind for good.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.runtime.app_session import AppSession, AppSessionState
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+
+ANSWERS = ("file_urls_response", "backend_operation_response", "heartbeat_ack")
+"""Messages that answer the browser, whatever is drawn."""
+
+_untold: WeakKeyDictionary[AppSession, set[str]] = WeakKeyDictionary()
+"""The fragments whose ticks run or have not been told to the browser; "" for all but ticks."""
+
+
+@functools.cache
+def apply() -> None:
+    """From now on, in every session."""
+    clear = ForwardMsgQueue.clear
+    request, create = AppSession.request_rerun, AppSession._create_scriptrunner
+
+    def clear_for_pages(
+        self: ForwardMsgQueue,
+        retain_lifecycle_msgs: bool = False,
+        fragment_ids_this_run: list[str] | None = None,
+    ) -> None:
+        if retain_lifecycle_msgs and fragment_ids_this_run:
+            self._delta_index_map = {}  # what is drawn from now on comes after what waits
+            return
+        queue = self._queue if retain_lifecycle_msgs else []
+        answers = [message for message in queue if message.WhichOneof("type") in ANSWERS]
+        clear(self, retain_lifecycle_msgs, fragment_ids_this_run)
+        self._queue += answers
+
+    def request_in_turn(self: AppSession, client_state: ClientState | None) -> None:
+        if client_state is None or is_due(self, client_state):
+            request(self, client_state)
+
+    def create_in_turn(self: AppSession, initial_rerun_data: RerunData) -> None:
+        if initial_rerun_data.fragment_id and self._scriptrunner is not None:
+            begin = functools.partial(begin_fragment, self, initial_rerun_data, create)
+            self._call_soon_on_event_loop(begin)  # behind all that the ended run has told
+        else:
+            create(self, initial_rerun_data)
+
+    ForwardMsgQueue.clear = clear_for_pages  # type: ignore[method-assign]
+    AppSession.request_rerun = request_in_turn  # type: ignore[method-assign]
+    AppSession._create_scriptrunner = create_in_turn  # type: ignore[method-assign]
+
+
+def is_due(session: AppSession, asked: ClientState) -> bool:
+    """Whether a request is to be run; has it name the page that the session is on.
+
+    A tick is not due while the last one of its fragment, or anything but ticks, runs or waits to be
+    told to the browser: there will be another tick.
+    """
+    here = session._client_state
+    if not asked.fragment_id:
+        here.page_script_hash = asked.page_script_hash or here.page_script_hash
+    elif here.page_script_hash not in ("", session._pages_manager.main_script_hash):
+        asked.page_script_hash = here.page_script_hash
+    if session._scriptrunner is None and session._browser_queue.is_empty():
+        _untold.pop(session, None)
+    untold = _untold.setdefault(session, set())
+    if asked.is_auto_rerun and untold & {"", asked.fragment_id}:
+        return False
+    untold.add(asked.fragment_id if asked.is_auto_rerun else "")
+    return True
+
+
+def begin_fragment(
+    session: AppSession, data: RerunData, create: Callable[[AppSession, RerunData], None]
+) -> None:
+    """Runs a fragment, unless it is gone: in the run that goes on now, or else in a new one."""
+    is_over = session._state == AppSessionState.SHUTDOWN_REQUESTED
+    if is_over or not session.has_fragment(data.fragment_id or ""):
+        return
+    if session._scriptrunner is None or not session._scriptrunner.request_rerun(data):
+        create(session, data)
