@@ -6,8 +6,6 @@ link reproduces the view and a choice survives a change of page.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +22,6 @@ DATASET = "dataset"
 SEED = "seed"
 SOURCE = "runs"
 ALL_SEEDS = "all"
-TURNED, HELD_SECONDS = "turned", 5.0
 SHIPPED, LOCAL, TOGETHER = "shipped", "local", "together"
 
 
@@ -143,19 +140,8 @@ def turn_to(source: str, dataset: str, seeds: Iterable[int] = ()) -> None:
     values = {SOURCE: source, DATASET: dataset}
     if found:
         values[SEED] = str(found.pop()) if len(found) == 1 else ALL_SEEDS
-    put(TURNED, (time.monotonic(), values))
-    hold_turn()
-
-
-def hold_turn() -> None:
-    """Sets what `turn_to` has just set once more; call it before the sidebar's widgets exist.
-
-    A fragment's tick that the browser sent before it had drawn them brings the old values back.
-    """
-    since, values = value(TURNED, (-math.inf, {}))
-    if time.monotonic() - since < HELD_SECONDS:
-        for name, new in values.items():
-            put(name, new)
+    for name, new in values.items():
+        put(name, new)
 
 
 def put(name: str, new: Any) -> None:

@@ -10,7 +10,8 @@
   told yet.
 - A request that a fragment of the page before has sent on the way out names that page: the new
   one is taken off the screen when it runs, and its widgets forget their values.
-- Ticks come as fast as ever where the server falls behind, and it falls behind for good.
+- Ticks come as fast as ever where the server falls behind, and it falls behind for good. They bring
+  along what widgets showed when they were sent, which undoes what a script has set meanwhile.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ def is_due(session: AppSession, asked: ClientState) -> bool:
     untold = _untold.setdefault(session, set())
     if asked.is_auto_rerun and untold & {"", asked.fragment_id}:
         return False
+    if asked.is_auto_rerun:
+        asked.ClearField("widget_states")  # the browser has told of every change when it was made
     untold.add(asked.fragment_id if asked.is_auto_rerun else "")
     return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from core.config import VARIANTS, Variant
 from core.training.storage import to_json
 from tests.fixtures_runs import run_info, write_run
 from tests.growing_runs import write_growing
-from ui import resources, state
+from ui import resources
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDE = Variant("gn_l1_12345678", "group", l1_weight=1e-4, epochs=1, channels_per_group=4)
@@ -67,16 +66,6 @@ def test_a_picker_that_appears_moves_no_fragment_whose_click_would_be_lost(here,
     page("parameters", runs="Together", seed="1")
     watch, form, *later = places
     assert watch != form and later == [watch, form]
-
-
-@pytest.mark.parametrize(("ago", "shown"), [(0, "local"), (60, "shipped")])
-def test_a_late_tick_does_not_turn_the_sidebar_back(here, ago, shown):
-    write_run(here, "digits", PLAIN, 1, **OF_IMAGES)
-    app = page("parameters")
-    turned = time.monotonic() - ago, {state.SOURCE: state.LOCAL, state.DATASET: "digits"}
-    app.session_state[state.TURNED] = turned
-    app.run()
-    assert next(box for box in app.sidebar.selectbox if box.label == "Runs").value == shown
 
 
 def test_an_unknown_source_is_refused_by_name(here):
