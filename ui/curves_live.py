@@ -43,13 +43,12 @@ def is_live(shown: Selection) -> bool:
 def watch(selection: Selection, shown: Selection) -> None:
     """Notices in the background what begins, so that the page can follow it."""
     if not is_live(shown):
-        source = state.value(state.SOURCE)
-        st.fragment(run_every=WATCH_SECONDS)(_watch)(selection, signature(shown.runs), source)
+        st.fragment(run_every=WATCH_SECONDS)(_watch)(selection, signature(shown.runs))
 
 
-def _watch(selection: Selection, seen: Signature, source: str | None) -> None:
-    if state.value(state.SOURCE) != source:
-        st.rerun()  # the sidebar has been turned to other runs
+def _watch(selection: Selection, seen: Signature) -> None:
+    if state.is_to_turn():
+        st.rerun()
     if _shows_shipped():
         _offer(selection)
     if signature(join(selection).runs) != seen:

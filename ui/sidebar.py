@@ -35,6 +35,7 @@ def render() -> Selection:
     st.set_page_config(layout="wide", page_icon="🔢")
     streamlit_mends.apply()
     state.count_visit()
+    state.turn()
     made_here.register(resources.every_run_made_here())
     # Streamlit knows a fragment by its place and drops a click on one that is no longer there, so
     # no part may move another.

@@ -22,6 +22,7 @@ DATASET = "dataset"
 SEED = "seed"
 SOURCE = "runs"
 ALL_SEEDS = "all"
+TURN = "turn"
 SHIPPED, LOCAL, TOGETHER = "shipped", "local", "together"
 
 
@@ -132,16 +133,31 @@ def is_dark() -> bool:
 
 
 def turn_to(source: str, dataset: str, seeds: Iterable[int] = ()) -> None:
-    """Sets the sidebar to runs, in a callback; an address alone would not change what it holds.
+    """Has the page's next run set the sidebar to runs, for whoever has clicked in a fragment.
 
-    Without `seeds` the choice of these stays.
+    An address alone would not change what the sidebar holds. Without `seeds` the choice of these
+    stays.
     """
     found = set(seeds)
     values = {SOURCE: source, DATASET: dataset}
     if found:
         values[SEED] = str(found.pop()) if len(found) == 1 else ALL_SEEDS
-    for name, new in values.items():
+    put(TURN, values)
+
+
+def is_to_turn() -> bool:
+    """Whether `turn_to` waits for the page to run."""
+    return bool(value(TURN))
+
+
+def turn() -> None:
+    """Does what `turn_to` has asked for; call it before the sidebar's widgets exist.
+
+    What is set any earlier does not always reach the browser, which then sets it back.
+    """
+    for name, new in value(TURN, {}).items():
         put(name, new)
+    st.session_state.pop(TURN, None)
 
 
 def put(name: str, new: Any) -> None:

@@ -1,11 +1,10 @@
 """What Streamlit 1.67 loses or mixes up on a busy server, kept and kept apart.
 
-- When a fragment starts, messages that have not left yet are dropped or changed: that another
-  fragment has ended, and what a run of the page has drawn of this one, but not that this run has
+- When a run starts, messages that have not left yet are dropped or changed. Of a fragment's: that
+  another has ended, and what a run of the page has drawn of this one, but not that this run has
   ended. Fields that had been replaced then stayed beside the new ones, and others were taken away
-  with what had been chosen in them.
-- When a run of the page starts, what the browser has asked for and not yet got is dropped too:
-  where to send a file. The upload then never began.
+  with what had been chosen in them. Of a page's: what a script has set a widget to, which the
+  browser is told once, and where the browser may send a file, so that its upload never began.
 - A fragment that starts just as another run has ended makes Streamlit ignore what that one has not
   told yet.
 - A request that a fragment of the page before has sent on the way out names that page: the new
@@ -22,11 +21,7 @@ from weakref import WeakKeyDictionary
 
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession, AppSessionState
-from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
-
-ANSWERS = ("file_urls_response", "backend_operation_response", "heartbeat_ack")
-"""Messages that answer the browser, whatever is drawn."""
 
 _untold: WeakKeyDictionary[AppSession, set[str]] = WeakKeyDictionary()
 """The fragments whose ticks run or have not been told to the browser; "" for all but ticks."""
@@ -35,21 +30,10 @@ _untold: WeakKeyDictionary[AppSession, set[str]] = WeakKeyDictionary()
 @functools.cache
 def apply() -> None:
     """From now on, in every session."""
-    clear = ForwardMsgQueue.clear
     request, create = AppSession.request_rerun, AppSession._create_scriptrunner
 
-    def clear_for_pages(
-        self: ForwardMsgQueue,
-        retain_lifecycle_msgs: bool = False,
-        fragment_ids_this_run: list[str] | None = None,
-    ) -> None:
-        if retain_lifecycle_msgs and fragment_ids_this_run:
-            self._delta_index_map = {}  # what is drawn from now on comes after what waits
-            return
-        queue = self._queue if retain_lifecycle_msgs else []
-        answers = [message for message in queue if message.WhichOneof("type") in ANSWERS]
-        clear(self, retain_lifecycle_msgs, fragment_ids_this_run)
-        self._queue += answers
+    def clear_nothing(self: AppSession, fragment_ids_this_run: list[str] | None = None) -> None:
+        self._browser_queue._delta_index_map = {}  # what a run draws comes after what waits
 
     def request_in_turn(self: AppSession, client_state: ClientState | None) -> None:
         if client_state is None or is_due(self, client_state):
@@ -62,7 +46,7 @@ def apply() -> None:
         else:
             create(self, initial_rerun_data)
 
-    ForwardMsgQueue.clear = clear_for_pages  # type: ignore[method-assign]
+    AppSession._clear_queue = clear_nothing  # type: ignore[method-assign]
     AppSession.request_rerun = request_in_turn  # type: ignore[method-assign]
     AppSession._create_scriptrunner = create_in_turn  # type: ignore[method-assign]
 

@@ -59,6 +59,12 @@ def beside() -> None:
     if st.button("Count"):
         st.session_state["count"] = st.session_state.get("count", 0) + 1
     st.caption(f"Counted {st.session_state.get('count', 0)}")
+    if st.button("Turn", on_click=turn):
+        st.rerun()
+
+
+def turn() -> None:
+    st.session_state.update(picker="b", again=True)
 
 
 def first() -> None:
@@ -81,4 +87,7 @@ chosen = st.navigation([st.Page(first, title="First"), st.Page(second, title="Se
 with st.sidebar:
     tick()
     beside()
+    st.selectbox("Picker", ["a", "b"], key="picker", bind="query-params")
+if st.session_state.pop("again", False):
+    st.rerun()
 chosen.run()

@@ -16,6 +16,8 @@ from tests.fixtures_runs import default_records, write_run
 from tests.job_helpers import beat, request, write
 from ui import training_watch
 
+DEVICE = "Two cores: no CUDA"
+
 
 def script() -> None:
     import streamlit as st
@@ -29,6 +31,7 @@ def script() -> None:
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr("ui.resources.LOCAL_DIR", tmp_path)
+    monkeypatch.setattr("ui.device_line.known", lambda: DEVICE)
     return tmp_path
 
 
@@ -39,7 +42,10 @@ def draw(app: AppTest | None = None) -> AppTest:
 
 
 def texts(app: AppTest) -> str:
-    parts = [*app.markdown, *app.caption, *app.warning, *app.error]
+    """All that is said below the device."""
+    device, *captions = app.caption
+    assert device.value == f":material/memory: {DEVICE}"
+    parts = [*app.markdown, *captions, *app.warning, *app.error]
     return "\n".join(part.value for part in parts)
 
 

@@ -11,7 +11,6 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
 from ui import streamlit_mends
 
-EARLY = ForwardMsg.FINISHED_EARLY_FOR_RERUN
 WHOLE, PART = ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
 
 
@@ -33,7 +32,7 @@ def told(starting: list[str] | None, before: list[ForwardMsg], after: list[Forwa
     queue = ForwardMsgQueue()
     for message in before:
         queue.enqueue(message)
-    queue.clear(retain_lifecycle_msgs=True, fragment_ids_this_run=starting)
+    AppSession._clear_queue(SimpleNamespace(_browser_queue=queue), starting)
     for message in after:
         queue.enqueue(message)
     return [
@@ -42,47 +41,33 @@ def told(starting: list[str] | None, before: list[ForwardMsg], after: list[Forwa
     ]
 
 
-@pytest.mark.parametrize("starting", [["tick"], ["form"], ["tick", "form"]])
+@pytest.mark.parametrize("starting", [None, ["tick"], ["form"], ["tick", "form"]])
 @pytest.mark.parametrize("status", [WHOLE, PART])
-def test_all_that_waits_is_told_before_what_a_fragment_draws(starting, status):
+def test_all_that_waits_is_told_before_what_a_run_draws(starting, status):
     before = [drawn("a page"), drawn("a form", "form", 1), ended(status)]
-    after = [drawn("a new one", starting[0], 1), ended(PART)]
+    after = [drawn("a new one", (starting or [""])[0], 1), ended(PART)]
     expected = ["a page", "a form", status, "a new one", PART]
     assert told(starting, before, after) == expected
 
 
-def test_a_run_of_the_whole_page_still_takes_back_what_was_drawn():
-    before = [drawn("a page"), drawn("a form", "form", 1), ended(PART), ended(WHOLE)]
-    assert told(None, before, [drawn("a page anew")]) == [EARLY, EARLY, "a page anew"]
-
-
 def test_what_the_browser_has_asked_for_is_answered_whatever_starts():
     streamlit_mends.apply()
-    queue = ForwardMsgQueue()
-    queue.enqueue(drawn("a page"))
-    queue.enqueue(ForwardMsg(file_urls_response={"response_id": "asked"}))
-    queue.clear(retain_lifecycle_msgs=True)
-    assert [one.WhichOneof("type") for one in queue.flush()] == ["file_urls_response"]
-    assert queue.is_empty()
+    session = SimpleNamespace(_browser_queue=ForwardMsgQueue())
+    session._browser_queue.enqueue(ForwardMsg(file_urls_response={"response_id": "asked"}))
+    AppSession._clear_queue(session)
+    [answer] = session._browser_queue.flush()
+    assert answer.file_urls_response.response_id == "asked"
 
 
 def test_one_run_tells_only_the_last_of_what_it_draws_in_one_place():
     assert told(["form"], [], [drawn("one", "form"), drawn("two", "form")]) == ["two"]
 
 
-def test_a_queue_that_is_emptied_holds_nothing():
-    streamlit_mends.apply()
-    queue = ForwardMsgQueue()
-    queue.enqueue(drawn("a page"))
-    queue.clear()
-    assert queue.is_empty()
-
-
 def test_it_is_done_once():
     streamlit_mends.apply()
-    before = ForwardMsgQueue.clear
+    before = AppSession.request_rerun
     streamlit_mends.apply()
-    assert ForwardMsgQueue.clear is before
+    assert AppSession.request_rerun is before
 
 
 class Session(SimpleNamespace):
