@@ -61,12 +61,3 @@ def test_a_click_amid_a_change_of_page_neither_empties_the_new_page_nor_is_lost(
         expect(page.get_by_role("heading", name="Part")).to_be_visible()
         page.wait_for_selector(IDLE)
     opened.check()
-
-
-def test_what_a_script_sets_is_shown_although_the_page_runs_again_at_once(server, tab):
-    opened = tab()
-    page = opened.open(server)
-    page.get_by_role("button", name="Turn").click()
-    expect(page.get_by_role("combobox", name="Picker")).to_have_value("b")
-    page.wait_for_url("**/?picker=b")
-    opened.check()

@@ -25,13 +25,12 @@ def be_busy() -> None:
 
     def flush_later(session: AppSession) -> list[ForwardMsg]:
         queue = session._browser_queue._queue
-        last = [message for message in queue[-1:] if message.HasField("script_finished")]
-        pages = [message for message in queue if message.HasField("new_session")]
-        begun = [message for message in pages if not message.metadata.run.fragment_ids]
-        for message, seconds in [(one, ENDING) for one in last] + [
-            (one, BEGINNING) for one in begun
-        ]:
-            if time.monotonic() < until.setdefault(id(message), time.monotonic() + seconds):
+        ended = [one for one in queue[-1:] if one.HasField("script_finished")]
+        runs = [one for one in queue if one.HasField("new_session")]
+        begun = [one for one in runs if not one.metadata.run.fragment_ids]
+        for messages, seconds in ((ended, ENDING), (begun, BEGINNING)):
+            ends = [until.setdefault(id(one), time.monotonic() + seconds) for one in messages]
+            if time.monotonic() < max(ends, default=0):
                 session._event_loop.call_later(seconds, server._get_async_objs().need_send_data.set)
                 return []
         return flush(session)
@@ -59,12 +58,6 @@ def beside() -> None:
     if st.button("Count"):
         st.session_state["count"] = st.session_state.get("count", 0) + 1
     st.caption(f"Counted {st.session_state.get('count', 0)}")
-    if st.button("Turn", on_click=turn):
-        st.rerun()
-
-
-def turn() -> None:
-    st.session_state.update(picker="b", again=True)
 
 
 def first() -> None:
@@ -77,7 +70,6 @@ def first() -> None:
 def second() -> None:
     st.title("Second")
     time.sleep(MEANWHILE)
-    st.text_input("Here", value="as it was", key="here")
     st.caption("All of it")
 
 
@@ -87,7 +79,4 @@ chosen = st.navigation([st.Page(first, title="First"), st.Page(second, title="Se
 with st.sidebar:
     tick()
     beside()
-    st.selectbox("Picker", ["a", "b"], key="picker", bind="query-params")
-if st.session_state.pop("again", False):
-    st.rerun()
 chosen.run()

@@ -68,6 +68,20 @@ def test_a_picker_that_appears_moves_no_fragment_whose_click_would_be_lost(here,
     assert watch != form and later == [watch, form]
 
 
+def test_the_sidebar_is_turned_once_and_then_follows_whoever_chooses(here):
+    write_run(here, "digits", PLAIN, 1, **OF_IMAGES)
+    app = page("parameters")
+
+    def runs_picker():
+        return next(box for box in app.sidebar.selectbox if box.label == "Runs")
+
+    app.session_state[state.TURN] = {state.SOURCE: state.LOCAL, state.DATASET: "digits"}
+    app.run()
+    assert runs_picker().value == state.LOCAL
+    runs_picker().select(state.SHIPPED).run()
+    assert runs_picker().value == state.SHIPPED
+
+
 def test_an_unknown_source_is_refused_by_name(here):
     write_run(here, "digits", PLAIN, 1, **OF_IMAGES)
     app = page("overview", runs="Elsewhere")
