@@ -36,7 +36,7 @@ def apply() -> None:
         self._browser_queue._delta_index_map = {}  # what a run draws comes after what waits
 
     def request_in_turn(self: AppSession, client_state: ClientState | None) -> None:
-        if client_state is None or is_due(self, client_state):
+        if client_state is None or admit(self, client_state):
             request(self, client_state)
 
     def create_in_turn(self: AppSession, initial_rerun_data: RerunData) -> None:
@@ -51,25 +51,40 @@ def apply() -> None:
     AppSession._create_scriptrunner = create_in_turn  # type: ignore[method-assign]
 
 
-def is_due(session: AppSession, asked: ClientState) -> bool:
-    """Whether a request is to be run; has it name the page that the session is on.
+def admit(session: AppSession, asked: ClientState) -> bool:
+    """Whether a request is to be run now; mends what it asks for."""
+    if not is_due(session, asked):
+        return False
+    name_page(session, asked)
+    if asked.is_auto_rerun:
+        asked.ClearField("widget_states")  # the browser has told of every change when it was made
+    return True
 
-    A tick is not due while the last one of its fragment, or anything but ticks, runs or waits to be
-    told to the browser: there will be another tick.
-    """
+
+def name_page(session: AppSession, asked: ClientState) -> None:
+    """Has a fragment's request name the page that was asked for last; a page's own stays."""
     here = session._client_state
     if not asked.fragment_id:
         here.page_script_hash = asked.page_script_hash or here.page_script_hash
     elif here.page_script_hash not in ("", session._pages_manager.main_script_hash):
         asked.page_script_hash = here.page_script_hash
+
+
+def is_due(session: AppSession, asked: ClientState) -> bool:
+    """Whether a request is to be run now: all but ticks are.
+
+    A tick is not while the last one of its fragment, or anything but ticks, runs or waits to be
+    told to the browser. There will be another one.
+    """
     if session._scriptrunner is None and session._browser_queue.is_empty():
         _untold.pop(session, None)
     untold = _untold.setdefault(session, set())
-    if asked.is_auto_rerun and untold & {"", asked.fragment_id}:
+    if not asked.is_auto_rerun:
+        untold.add("")
+        return True
+    if untold & {"", asked.fragment_id}:
         return False
-    if asked.is_auto_rerun:
-        asked.ClearField("widget_states")  # the browser has told of every change when it was made
-    untold.add(asked.fragment_id if asked.is_auto_rerun else "")
+    untold.add(asked.fragment_id)
     return True
 
 

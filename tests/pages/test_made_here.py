@@ -16,7 +16,7 @@ from core.config import VARIANTS, Variant
 from core.training.storage import to_json
 from tests.fixtures_runs import run_info, write_run
 from tests.growing_runs import write_growing
-from ui import resources
+from ui import resources, state
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDE = Variant("gn_l1_12345678", "group", l1_weight=1e-4, epochs=1, channels_per_group=4)

@@ -150,14 +150,14 @@ def test_no_tick_comes_between_what_was_asked_and_its_answer_but_all_else_does(a
 def test_a_tick_sets_no_widget_and_all_else_does(tick):
     asked = ClientState(fragment_id="form", is_auto_rerun=tick)
     asked.widget_states.widgets.add(id="picker", string_value="as it was")
-    assert streamlit_mends.is_due(Session(runner=None), asked)
+    assert streamlit_mends.admit(Session(runner=None), asked)
     assert [one.id for one in asked.widget_states.widgets] == ([] if tick else ["picker"])
 
 
 def asked_page(session: Session, page: str, fragment: str = "form") -> str:
     """The page that a fragment's run is for when the browser, still on `page`, asks for it."""
     asked = ClientState(fragment_id=fragment, page_script_hash=page)
-    streamlit_mends.is_due(session, asked)
+    streamlit_mends.name_page(session, asked)
     return asked.page_script_hash
 
 
