@@ -13,6 +13,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Locator,
     Page,
     expect,
     sync_playwright,
@@ -28,6 +29,13 @@ expect.set_options(timeout=PATIENCE)
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 HARMLESS = ("/_stcore/health", "/_stcore/host-config")
 """On a page's own address Streamlit's client tries these below the page first, and is told 404."""
+
+
+def open_list(field: Locator) -> None:
+    """Opens a select box, whose list would close if its place still scrolled."""
+    field.scroll_into_view_if_needed()
+    field.page.evaluate("new Promise(requestAnimationFrame)")
+    field.click()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

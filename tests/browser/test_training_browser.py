@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.training import jobs
 from core.training.request import make_request
-from tests.browser.conftest import serving
+from tests.browser.conftest import open_list, serving
 
 FOLLOWED = """() => {
   window.first = [...document.querySelectorAll('.st-key-training :is(canvas, svg.marks)')];
@@ -41,7 +41,7 @@ def follow(page: Page) -> None:
     assert page.evaluate(FOLLOWED) == 2
     page.get_by_text("Newest epochs").click()
     expect(picker(page, "Runs")).to_have_value("Shipped")  # stands there since the run has begun
-    picker(page, "Data set").click()
+    open_list(picker(page, "Data set"))
     options = page.get_by_role("option")
     expect(options.first).to_be_visible()
     before = epoch(page)

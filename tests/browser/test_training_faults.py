@@ -21,7 +21,7 @@ from core.training.job import Job, living_jobs
 from core.training.process import identity_from_dict
 from core.training.runs import SHIPPED_DIR, list_runs, read_metrics
 from core.training.storage import read_json
-from tests.browser.conftest import PATIENCE
+from tests.browser.conftest import PATIENCE, open_list
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 END_SECONDS = 240.0
@@ -144,10 +144,7 @@ def test_a_training_is_started_left_reloaded_stopped_resumed_and_seen_to_end(sit
         expect_finished(each)
     assert_whole(runs_dir, epochs)
     # Without a reload the run is there to be picked.
-    picker = sidebar(other).get_by_role("combobox", name="Runs")
-    picker.scroll_into_view_if_needed()
-    other.evaluate("new Promise(requestAnimationFrame)")  # an open list closes at a scroll
-    picker.click()
+    open_list(sidebar(other).get_by_role("combobox", name="Runs"))
     other.get_by_role("option", name="Made here").click()
     expect(sidebar(other).get_by_text(f"Group norm (seed 1; {epochs} epochs)")).to_be_visible()
     for one in (opened, second):
