@@ -18,20 +18,26 @@ BEGINNING, ENDING = 1.0, 0.5  # seconds after a page's run begins, or any ends: 
 MEANWHILE = 2.5  # seconds of work, in which a tick is certain to come
 
 
+def held_for(message: ForwardMsg) -> float:
+    """Seconds after `message` in which nothing is sent."""
+    if message.HasField("script_finished"):
+        return ENDING
+    starts_page = message.HasField("new_session") and not message.metadata.run.fragment_ids
+    return BEGINNING if starts_page else 0.0
+
+
 @st.cache_resource
 def be_busy() -> None:
-    flush, until = AppSession.flush_browser_queue, {}
+    flush, ends = AppSession.flush_browser_queue, {}
     server = runtime.get_instance()
 
     def flush_later(session: AppSession) -> list[ForwardMsg]:
-        queue = session._browser_queue._queue
-        ended = [one for one in queue[-1:] if one.HasField("script_finished")]
-        runs = [one for one in queue if one.HasField("new_session")]
-        begun = [one for one in runs if not one.metadata.run.fragment_ids]
-        for messages, seconds in ((ended, ENDING), (begun, BEGINNING)):
-            ends = [until.setdefault(id(one), time.monotonic() + seconds) for one in messages]
-            if time.monotonic() < max(ends, default=0):
-                session._event_loop.call_later(seconds, server._get_async_objs().need_send_data.set)
+        now = time.monotonic()
+        for one in session._browser_queue._queue:
+            _, end = ends.setdefault(id(one), (one, now + held_for(one)))  # kept, or ids come again
+            if now < end:
+                wake = server._get_async_objs().need_send_data.set
+                session._event_loop.call_later(end - now, wake)
                 return []
         return flush(session)
 
