@@ -87,8 +87,8 @@ class Session(SimpleNamespace):
         self._browser_queue = ForwardMsgQueue()
         self.__dict__.update(entries)
 
-    def is_due(self, fragment: str, page: str = "here", *, tick: bool = True) -> bool:
-        asked = ClientState(fragment_id=fragment, page_script_hash=page, is_auto_rerun=tick)
+    def is_due(self, fragment: str, *, tick: bool = True) -> bool:
+        asked = ClientState(fragment_id=fragment, is_auto_rerun=tick)
         return streamlit_mends.is_due(self, asked)
 
     def begin(self) -> None:
