@@ -29,6 +29,7 @@ from core.training.runs import (
     read_predictions,
     read_run,
 )
+from core.training.storage import sha256
 from ui import state
 from ui.pooling import Pool, pool
 
@@ -54,7 +55,7 @@ def damaged_runs(dataset: str, *, local: bool = False) -> list[Run]:
 def all_runs(dataset: str, *, local: bool = False) -> list[Run]:
     """Every run of `dataset`, whatever its state."""
     root = LOCAL_DIR if local else SHIPPED_DIR
-    return _list_runs(str(root), dataset, _fingerprint(root / dataset))
+    return list(_list_runs(str(root), dataset, _fingerprint(root / dataset)))
 
 
 def as_it_is_now(run: Run) -> Run:
@@ -91,19 +92,19 @@ def every_run_made_here() -> list[Run]:
     return [run for of_dataset in found for run in of_dataset]
 
 
-def _fingerprint(folder: Path) -> tuple:
+def _fingerprint(folder: Path) -> str:
     """Changes whenever a file that a listing reads is added, replaced or removed."""
     found = []
     for path in sorted(folder.glob("*/seed-*/*")):
         with suppress(FileNotFoundError):  # the temporary file of a result just being stored
             stat = path.lstat()
             found.append((str(path), stat.st_mtime_ns, stat.st_size))
-    return tuple(found)
+    return sha256(repr(found).encode())  # one word, since Streamlit is slow at hashing tuples
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
-def _list_runs(root: str, dataset: str, fingerprint: tuple) -> list[Run]:
-    return list_runs(Path(root), dataset)
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _list_runs(root: str, dataset: str, fingerprint: str) -> tuple[Run, ...]:
+    return tuple(list_runs(Path(root), dataset))
 
 
 def metrics(run: Run) -> pd.DataFrame:
