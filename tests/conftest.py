@@ -25,15 +25,27 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "thorough: goes over much at length; runs where CI=true")
     config.addinivalue_line("markers", "browser: drives a real browser (needs Chromium)")
     config.addinivalue_line("markers", "external: shows more where MNIST and Chromium are present")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what MNIST and Chromium decide on: what needs one of them, and all pages."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what MNIST and Chromium decide on: what needs one of them, and all pages.
+
+    What is thorough is left out unless CI=true, or tests are chosen by mark or by name.
+    """
+    chosen = config.option.markexpr or any("::" in argument for argument in config.args)
+    if os.environ.get("CI") != "true" and not chosen:
+        config.hook.pytest_deselected(items=[item for item in items if _is_thorough(item)])
+        items[:] = [item for item in items if not _is_thorough(item)]
     for item in items:
         if _asks_for_more(item) or item.path.parent.name == "pages":
             item.add_marker(pytest.mark.external)
+
+
+def _is_thorough(item: pytest.Item) -> bool:
+    return "thorough" in item.keywords
 
 
 def _asks_for_more(item: pytest.Item) -> bool:

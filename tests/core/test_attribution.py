@@ -99,7 +99,7 @@ def test_a_map_that_does_not_add_up_is_not_drawn(monkeypatch):
         assert percent == pytest.approx(100 * (one.completeness_error or 0), rel=0.01)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["gn", "ln", "bn_l1"])
 def test_shapley_values_are_complete_for_every_image(variant):
     for index in (cases(variant)[0], cases(variant)[-1]):
         error = explain(variant, index, "shapley_value_sampling").completeness_error

@@ -143,6 +143,7 @@ def real_map(variant: str, index: int, method: str, **options: int) -> Tensor:
     return raw_attributions(shipped(variant), inputs, method, target, baseline(), **options)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", ["gn", "bn_l1"])
 def test_integrated_gradients_agree_with_captums(variant):
     """Ours places the steps otherwise; with Captum's own steps the sums are equal."""

@@ -135,6 +135,7 @@ def logits(network: Network) -> np.ndarray:
     return predict_logits(network, pixels, 0.1307, 0.3081).numpy()
 
 
+@pytest.mark.thorough
 def test_eight_threads_explaining_and_predicting_at_once_say_what_one_says(monkeypatch):
     """On networks that they share; all start together, each with its methods in another order."""
     monkeypatch.setattr(attribution, "MAX_STEPS", 128)  # for the sake of time

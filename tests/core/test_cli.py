@@ -364,6 +364,7 @@ def kill(process, root: Path) -> dict:
     return run.to_dict()
 
 
+@pytest.mark.thorough
 def test_processes_that_are_stopped_or_killed_end_up_as_if_they_had_not_been(home):
     ends = {"stopped": terminate, "interrupted": kill}
     processes = {state: start_process(*COMMAND, "--runs-dir", str(home / state)) for state in ends}

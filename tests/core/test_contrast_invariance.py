@@ -45,6 +45,7 @@ def test_copies_leave_the_network_as_it_was():
     assert next(network.parameters()).dtype == torch.float32
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", ["gn", "ln", "gn_l1", "ln_l2"])
 def test_decisions_of_group_and_layer_norm_hold_from_a_tenth_to_four(key):
     """Over a whole test set, through the pixels: ε may tip a tie, and without it none changes."""

@@ -115,7 +115,11 @@ def planted(key, layer, change):
 
 @pytest.mark.parametrize(
     ("key", "layer", "change", "least"),
-    [("gn", 4, spike, 6), ("gn", 5, spike, 5), ("bn_l1", 3, offset, 3)],
+    [
+        ("gn", 4, spike, 6),
+        pytest.param("gn", 5, spike, 5, marks=pytest.mark.thorough),
+        pytest.param("bn_l1", 3, offset, 3, marks=pytest.mark.thorough),
+    ],
 )
 def test_a_planted_fault_is_named(key, layer, change, least):
     """In at least `least` of ten images; hardly ever is another layer.
@@ -134,6 +138,7 @@ def test_a_planted_fault_is_named(key, layer, change, least):
     assert np.mean([one.patching.flips[layer - 1] for one in found]) > 0.7
 
 
+@pytest.mark.thorough
 def test_statistics_of_others_would_be_no_control(monkeypatch):
     """In place of the image's own they repair a fault as well as the population's do."""
     made, marked, fails = planted("gn", 4, spike)
@@ -356,6 +361,7 @@ def state_of(network):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", NORM_KEYS)
 @pytest.mark.parametrize("training", [False, True])
 def test_the_network_is_not_changed_also_after_an_exception(key, training, monkeypatch):
@@ -382,6 +388,7 @@ def test_the_network_is_not_changed_also_after_an_exception(key, training, monke
     assert torch.equal(torch.get_rng_state(), random) and torch.is_grad_enabled()
 
 
+@pytest.mark.thorough
 def test_eight_threads_give_the_numbers_of_one():
     keys = list(NORM_KEYS)
     jobs = [(key, index) for index in (0, 34, 78) for key in keys]
