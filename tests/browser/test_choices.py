@@ -45,6 +45,20 @@ def opacities(chart) -> set[str]:
     return {path.get_attribute("opacity") for path in lines.all()}
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_one_sees_which_link_the_keyboard_is_on(theme, server, tab):
+    opened = tab(color_scheme=theme)
+    page = opened.open(server)
+    link = page.get_by_test_id("stSidebarNavLink").filter(has_text="Curves")
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        if link.evaluate("link => link === document.activeElement"):
+            break
+    outline = link.evaluate("link => getComputedStyle(link).outline")
+    assert outline == "rgb(46, 130, 192) solid 2px"
+    opened.check()
+
+
 def test_a_legend_entry_singles_its_variant_out(server, tab):
     opened = tab()
     page = opened.open(f"{server}/curves?show=Test+loss&published=false")
