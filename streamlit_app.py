@@ -22,6 +22,8 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     importlib.import_module("scipy.special")
     importlib.import_module("ui.overview_view")  # and with it pandas and altair
     importlib.import_module("ui.nuisance_greeting")
+    importlib.import_module("ui.sidebar")
+    importlib.import_module("streamlit.emojis")  # 0.1 s; asked whether the page's icon is one
     yield
 
 

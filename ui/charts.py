@@ -1,7 +1,9 @@
 """What all charts share: scales per variant, and export to PNG and SVG. No streamlit.
 
-Charts are pure: a DataFrame goes in, an Altair chart comes out. In the browser Streamlit's theme
-colours the background and the text; exported figures get their own light palette here.
+Charts are pure: a DataFrame goes in, an Altair chart comes out. Encodings are given as channels,
+such as `alt.Y2("high:Q")`: for a bare string or condition Altair looks through all its classes,
+4 ms each time. In the browser Streamlit's theme colours the background and the text; exported
+figures get their own light palette here.
 """
 
 from __future__ import annotations

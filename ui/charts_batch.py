@@ -69,7 +69,7 @@ def _accuracy_chart(
 ) -> alt.LayerChart:
     """Lines, points and intervals per variant; a legend entry singles one out."""
     picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
-    shown = alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.08))
+    shown = alt.OpacityValue(**alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.08)))
     legend = variant_legend(frame["variant"])
     title: dict[str, Any] = {"title": ACCURACY, "scale": alt.Scale(domain=[0, 100])}
     base = alt.Chart(frame).encode(
@@ -79,7 +79,7 @@ def _accuracy_chart(
     )
     y = alt.Y("accuracy_percent:Q", **title)
     intervals = base.mark_rule(strokeWidth=2).encode(
-        y=alt.Y("low_percent:Q", **title), y2="high_percent:Q"
+        y=alt.Y("low_percent:Q", **title), y2=alt.Y2("high_percent:Q")
     )
     lines = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash)
     points = base.mark_point(filled=True, size=55).encode(
@@ -87,7 +87,7 @@ def _accuracy_chart(
         shape=alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend),
         tooltip=[
             alt.Tooltip("label:N", title="Variant"),
-            *more,
+            *map(alt.Tooltip, more),
             alt.Tooltip("accuracy_percent:Q", title=ACCURACY, format=".2f"),
             alt.Tooltip("low_percent:Q", title="95 % from", format=".2f"),
             alt.Tooltip("high_percent:Q", title="to", format=".2f"),

@@ -70,7 +70,7 @@ def population_chart(
     layers = [
         bars.encode(
             x=alt.X("low:Q", bin="binned", title=title, scale=alt.Scale(zero=False)),
-            x2="high:Q",
+            x2=alt.X2("high:Q"),
             y=alt.Y("images:Q", title="Test images"),
             tooltip=[
                 alt.Tooltip("low:Q", title="from", format=".3~g"),
@@ -90,7 +90,7 @@ def _mark(value: float, what: str, color: str, dash: list[int]) -> alt.Chart:
         alt.Chart(pd.DataFrame({"value": [value], "what": [what]}))
         .mark_rule(color=color, strokeWidth=2.5, strokeDash=dash or [1, 0])
         .encode(
-            x="value:Q",
+            x=alt.X("value:Q"),
             tooltip=[
                 alt.Tooltip("what:N", title="Of"),
                 alt.Tooltip("value:Q", title="Value", format=".4~g"),

@@ -90,12 +90,12 @@ def _forest(
         ],
     )
     zero = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=INK, strokeDash=[4, 3])
-    opacity = alt.condition("datum.sure", alt.value(1), alt.value(0.25))
+    sure = alt.when("datum.sure").then(alt.value(1)).otherwise(alt.value(0.25))
     layers = [
         zero.encode(x=alt.X("x:Q", title=title)),
-        base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q"),
+        base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2=alt.X2("high:Q")),
         base.mark_point(size=60, strokeWidth=2, filled=True).encode(
-            x="effect:Q", shape=shape, fillOpacity=opacity, stroke=color
+            x=alt.X("effect:Q"), shape=shape, fillOpacity=alt.FillOpacityValue(**sure), stroke=color
         ),
     ]
     height = len(properties) * (len(keys) * ROW_HEIGHT + GROUP_GAP) + FRAME_HEIGHT

@@ -180,7 +180,7 @@ def _panel(look: Look, data: Data, *, reads: bool = True) -> alt.LayerChart:
     context = (
         alt.Chart(data["others"])
         .mark_line(clip=True, strokeWidth=1, opacity=0.35, color=GREY)
-        .encode(x=_x(look), y=alt.Y("value:Q", **y), detail="variant:N")
+        .encode(x=_x(look), y=alt.Y("value:Q", **y), detail=alt.Detail("variant:N"))
     )
     # Nothing to see: it gives every panel the same axis, also while the figures grow.
     bounds = alt.Chart(data["bounds"]).mark_point(opacity=0, aria=False)
@@ -198,9 +198,10 @@ def _curve_layers(
     """
 
     def base(table: str, opacity: float) -> alt.Chart:
-        shown: Any = alt.value(opacity)
+        shown = alt.OpacityValue(opacity)
         if picked is not None:
-            shown = alt.when(picked).then(shown).otherwise(alt.value(0.06))
+            singled = alt.when(picked).then(alt.value(opacity)).otherwise(alt.value(0.06))
+            shown = alt.OpacityValue(**singled)
         value = alt.Y("value:Q", **y)
         color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
         return alt.Chart(data[table]).encode(x=_x(look), y=value, color=color, opacity=shown)
@@ -209,10 +210,10 @@ def _curve_layers(
     shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
     layers = []
     if look.band:
-        band = base("lines", 0.16).encode(y=alt.Y("low:Q", **y), y2="high:Q")
+        band = base("lines", 0.16).encode(y=alt.Y("low:Q", **y), y2=alt.Y2("high:Q"))
         layers.append(band.mark_area(clip=True))
     if look.singles:
-        each = base("singles", 0.5).encode(detail="seed:N")
+        each = base("singles", 0.5).encode(detail=alt.Detail("seed:N"))
         layers.append(each.mark_line(clip=True, strokeWidth=0.8))
     if look.published:
         theirs = base("published", 0.9)
@@ -236,12 +237,13 @@ def _reading_rule(look: Look, data: Data) -> alt.Chart:
         alt.Tooltip(f"{_reading(number)}:N", title=title)
         for number, title in enumerate(look.readings)
     ]
+    seen = alt.when(pointed).then(alt.value(0.9)).otherwise(alt.value(0))
     return (
         alt.Chart(data["readout"])
         .mark_rule(strokeWidth=1.5, color=GREY)
         .encode(
             x=_x(look),
-            opacity=alt.when(pointed).then(alt.value(0.9)).otherwise(alt.value(0)),
+            opacity=alt.OpacityValue(**seen),
             tooltip=[alt.Tooltip("epoch:Q", title="Epoch"), *texts],
         )
         .add_params(pointed)

@@ -69,9 +69,9 @@ def margin_chart(frame: pd.DataFrame) -> alt.LayerChart:
         colors = alt.Scale(domain=["right", "wrong"], range=[RIGHT, WRONG])
         color = alt.Color("verdict:N", scale=colors, legend=None)
     base = alt.Chart(words).encode(y=y, tooltip=tooltip)
-    bars = base.mark_bar(cornerRadius=2, height=14).encode(x=x, x2=alt.datum(0), color=color)
+    bars = base.mark_bar(cornerRadius=2, height=14).encode(x=x, x2=alt.X2Datum(0), color=color)
     texts = base.mark_text(align="left", dx=8, fontSize=13, fontWeight="bold", color=INK)
-    layers = [bars, _zero(), texts.encode(x=alt.X("at:Q", scale=scale), text="words:N")]
+    layers = [bars, _zero(), texts.encode(x=alt.X("at:Q", scale=scale), text=alt.Text("words:N"))]
     return alt.LayerChart(layer=layers).properties(
         height=ROW_HEIGHT * len(frame) + FRAME_HEIGHT, padding=PADDING
     )
@@ -131,18 +131,19 @@ def layers_chart(frame: pd.DataFrame, color: str) -> alt.LayerChart:
             alt.Tooltip("flips:N", title="Repair flips the prediction"),
         ],
     )
+    named = alt.when("datum.named").then(alt.value(1)).otherwise(alt.value(0.35))
     x = alt.X("phi:Q", title="φ (logits)", axis=alt.Axis(grid=False))
     layers = [
         _band(base, "control", height=26, opacity=0.2),
         _band(base, "donor", height=14, opacity=0.3),
         base.mark_bar(height=7, stroke=color, strokeWidth=1.5).encode(
             x=x,
-            color=alt.value(color),
-            fillOpacity=alt.when("datum.named").then(alt.value(1)).otherwise(alt.value(0.35)),
+            color=alt.ColorValue(color),
+            fillOpacity=alt.FillOpacityValue(**named),
         ),
         _zero(),
         base.mark_text(align="left", dx=8, color=INK, fontWeight="bold").encode(
-            x="at:Q", text="words:N"
+            x=alt.X("at:Q"), text=alt.Text("words:N")
         ),
     ]
     return alt.LayerChart(layer=layers).properties(
@@ -152,12 +153,12 @@ def layers_chart(frame: pd.DataFrame, color: str) -> alt.LayerChart:
 
 def _band(base: alt.Chart, band: str, *, height: int, opacity: float) -> alt.Chart:
     return base.mark_bar(height=height, color=INK, opacity=opacity, cornerRadius=2).encode(
-        x=alt.X(f"{band}_low:Q"), x2=f"{band}_band:Q"
+        x=alt.X(f"{band}_low:Q"), x2=alt.X2(f"{band}_band:Q")
     )
 
 
 def _zero() -> alt.Chart:
-    return alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=INK).encode(x="x:Q")
+    return alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=INK).encode(x=alt.X("x:Q"))
 
 
 def layers_alt(frame: pd.DataFrame) -> str:
@@ -186,7 +187,7 @@ def channels_chart(frame: pd.DataFrame) -> alt.LayerChart:
             x=x,
             y=alt.Y("value:Q", title="Part of the margin (logits)"),
             color=alt.Color("part:N", scale=scale, legend=alt.Legend(title=None, orient="top")),
-            order="rank:Q",
+            order=alt.Order("rank:Q"),
             tooltip=[
                 alt.Tooltip("channel:O", title="Channel"),
                 alt.Tooltip("part:N", title="Part"),
@@ -196,7 +197,9 @@ def channels_chart(frame: pd.DataFrame) -> alt.LayerChart:
         )
     )
     sums = alt.Chart(frame).mark_point(filled=True, size=46, color="white", stroke="#1B2430")
-    dots = sums.encode(x=x, y="total:Q", tooltip=["channel:O", "total:Q"])
+    dots = sums.encode(
+        x=x, y=alt.Y("total:Q"), tooltip=[alt.Tooltip("channel:O"), alt.Tooltip("total:Q")]
+    )
     return alt.LayerChart(layer=[bars, dots]).properties(height=280, padding=PADDING)
 
 

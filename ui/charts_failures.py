@@ -53,5 +53,5 @@ def class_accuracy_chart(
             alt.Tooltip("num_images:Q", title="Images"),
         ],
     )
-    intervals = interval.encode(x=alt.X("low_percent:Q"), x2="high_percent:Q")
+    intervals = interval.encode(x=alt.X("low_percent:Q"), x2=alt.X2("high_percent:Q"))
     return (intervals + marks).properties(height=ROW_HEIGHT * len(order) + FRAME_HEIGHT)

@@ -54,10 +54,11 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
     x = alt.X("layer:N", sort=layers, title="Layer", axis=axis)
     legend = variant_legend(frame["variant"])
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
+    shown = alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.08))
     base = alt.Chart(frame).encode(
         x=x,
         color=color,
-        opacity=alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.08)),
+        opacity=alt.OpacityValue(**shown),
         tooltip=[
             alt.Tooltip("variant:N", title="Variant"),
             alt.Tooltip("layer:N", title="Layer"),
@@ -74,7 +75,7 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
     bars = base.transform_filter("isValid(datum.low) && datum.high > datum.low")
     drawn = [
         base.mark_line(strokeWidth=2).encode(y=y).add_params(picked),
-        bars.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q"),
+        bars.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q")),
         base.mark_point(filled=True, size=55).encode(y=y, shape=shape),
     ]
     return alt.LayerChart(layer=drawn).properties(

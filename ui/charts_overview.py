@@ -33,7 +33,7 @@ def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerCh
     interval = alt.Chart(variants).encode(
         **encoding,
         x=alt.X("low_percent:Q", title=ACCURACY_TITLE, scale=_tight()),
-        x2="high_percent:Q",
+        x2=alt.X2("high_percent:Q"),
         tooltip=[
             alt.Tooltip("label:N", title="Variant"),
             alt.Tooltip("accuracy_percent:Q", title="Accuracy (%)", format=".3f"),
@@ -109,8 +109,8 @@ def pairs_chart(*, pairs: pd.DataFrame, dark: bool = False) -> alt.LayerChart:
     opacity = alt.when(resolved).then(alt.value(1)).otherwise(alt.value(0.13))
     text = alt.when(resolved).then(alt.value("white")).otherwise(alt.value(ink))
     layers = [
-        base.mark_rect(cornerRadius=5).encode(color=color, opacity=opacity),
-        base.mark_text(fontSize=12).encode(text=value, color=text),
+        base.mark_rect(cornerRadius=5).encode(color=color, opacity=alt.OpacityValue(**opacity)),
+        base.mark_text(fontSize=12).encode(text=value, color=alt.ColorValue(**text)),
     ]
     return alt.LayerChart(layer=layers).properties(height=46 * len(order) + 70, padding=PADDING)
 

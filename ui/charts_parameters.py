@@ -175,8 +175,12 @@ def blocks_chart(frame: pd.DataFrame, *, measure: str, color: str) -> alt.LayerC
             x=x,
             y=y,
             color=_kind_color(shown, color),
-            order="rank:Q",
-            tooltip=["block:N", "kind:N", alt.Tooltip(f"{measure}:Q", format=",")],
+            order=alt.Order("rank:Q"),
+            tooltip=[
+                alt.Tooltip("block:N"),
+                alt.Tooltip("kind:N"),
+                alt.Tooltip(f"{measure}:Q", format=","),
+            ],
         )
     )
     labels = alt.Chart(sums).mark_text(align="left", dx=5, color=LABEL_COLOR)

@@ -40,7 +40,9 @@ def answers_chart(frame: pd.DataFrame) -> alt.LayerChart:
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=None)
     layers = [
         base.mark_bar(cornerRadius=2, height=14).encode(color=color),
-        base.mark_text(align="left", dx=8, fontWeight="bold", color=INK).encode(text="words:N"),
+        base.mark_text(align="left", dx=8, fontWeight="bold", color=INK).encode(
+            text=alt.Text("words:N")
+        ),
     ]
     return alt.LayerChart(layer=layers).properties(
         height=ROW_HEIGHT * len(frame) + FRAME_HEIGHT, padding=PADDING
@@ -67,10 +69,11 @@ def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
         ],
     )
     bars = base.mark_rule(strokeWidth=2.5).encode(
-        x=alt.X("low_percent:Q", title=ACCURACY_TITLE, scale=scale, axis=axis), x2="high_percent:Q"
+        x=alt.X("low_percent:Q", title=ACCURACY_TITLE, scale=scale, axis=axis),
+        x2=alt.X2("high_percent:Q"),
     )
     points = base.mark_point(filled=True, size=90, opacity=1).encode(
-        x="accuracy_percent:Q",
+        x=alt.X("accuracy_percent:Q"),
         shape=alt.Shape("variant:N", scale=variant_shape_scale(), legend=None),
     )
     return alt.LayerChart(layer=[bars, points]).properties(

@@ -51,7 +51,7 @@ def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> 
     several = frame["num_seeds"].max() > 1
     interval = base.mark_area() if several else base.mark_rule(strokeWidth=2)
     opacity = 0.15 if several else 0.5
-    ends = {"y": alt.Y("low_percent:Q", title=ACCURACY_TITLE), "y2": "high_percent:Q"}
+    ends = {"y": alt.Y("low_percent:Q", title=ACCURACY_TITLE), "y2": alt.Y2("high_percent:Q")}
     shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
     layers = [
         interval.encode(**ends, opacity=_unless_singled_out(picked, opacity)),
@@ -66,8 +66,8 @@ def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> 
     )
 
 
-def _unless_singled_out(picked: alt.Parameter, opacity: float) -> Any:
-    return alt.when(picked).then(alt.value(opacity)).otherwise(alt.value(0.06))
+def _unless_singled_out(picked: alt.Parameter, opacity: float) -> alt.OpacityValue:
+    return alt.OpacityValue(**alt.when(picked).then(alt.value(opacity)).otherwise(alt.value(0.06)))
 
 
 def _present(kind: Corruption, severity: float) -> alt.LayerChart:

@@ -114,9 +114,9 @@ def randomization_chart(frame: pd.DataFrame) -> alt.LayerChart:
         color=INK, strokeDash=[4, 3], strokeWidth=1.5
     )
     layers = [
-        base.mark_rule(color=INK, strokeWidth=2).encode(x="low:Q", x2="high:Q"),
+        base.mark_rule(color=INK, strokeWidth=2).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q")),
         base.mark_point(filled=True, size=70, color="#0072B2", opacity=1).encode(x=x),
-        limit.encode(x="x:Q"),
+        limit.encode(x=alt.X("x:Q")),
     ]
     return alt.LayerChart(layer=layers).properties(height=HEIGHT, padding=PADDING)
 
@@ -146,8 +146,10 @@ def curve_chart(frame: pd.DataFrame, kind: str, color: str) -> alt.LayerChart:
         ],
     )
     layers = [
-        base.mark_area(color=INK, opacity=0.3).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q"),
-        base.mark_line(color=INK, strokeDash=[4, 3], strokeWidth=1.5).encode(y="mean:Q"),
+        base.mark_area(color=INK, opacity=0.3).encode(
+            y=alt.Y("low:Q", scale=scale), y2=alt.Y2("high:Q")
+        ),
+        base.mark_line(color=INK, strokeDash=[4, 3], strokeWidth=1.5).encode(y=alt.Y("mean:Q")),
         base.mark_line(color=color, strokeWidth=2.5, point={"size": 18}).encode(y=y),
     ]
     return alt.LayerChart(layer=layers).properties(height=HEIGHT)
