@@ -25,6 +25,7 @@ from core.config import VARIANTS
 from core.errors import UsageError
 from core.model.network import Network, build_network
 from tests.explain_helpers import baseline, cases, image, predictions, shipped, target
+from tests.thorough import VARIANTS_OR_ONE_PER_NORM
 
 BASELINE_METHODS = [key for key, method in METHODS.items() if method.uses_baseline]
 
@@ -35,7 +36,7 @@ def explain(variant: str, index: int, method: str, key: str = "black") -> Attrib
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS_OR_ONE_PER_NORM)
 def test_there_is_a_map_or_a_reason_and_never_both(variant, method):
     index = cases(variant)[-1]
     found = explain(variant, index, method)
@@ -61,7 +62,7 @@ def test_the_output_is_the_margin_of_the_logits(variant):
     assert found.output == pytest.approx(margin, abs=0.02)  # stored in half precision
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS_OR_ONE_PER_NORM)
 def test_integrated_gradients_add_up_or_are_refused_with_the_number(variant):
     for index in cases(variant, each=4):
         found = explain(variant, index, "integrated_gradients")
@@ -99,7 +100,7 @@ def test_a_map_that_does_not_add_up_is_not_drawn(monkeypatch):
         assert percent == pytest.approx(100 * (one.completeness_error or 0), rel=0.01)
 
 
-@pytest.mark.parametrize("variant", ["gn", "ln", "bn_l1"])
+@pytest.mark.parametrize("variant", VARIANTS_OR_ONE_PER_NORM)
 def test_shapley_values_are_complete_for_every_image(variant):
     for index in (cases(variant)[0], cases(variant)[-1]):
         error = explain(variant, index, "shapley_value_sampling").completeness_error
@@ -194,6 +195,7 @@ def test_the_seed_decides_what_is_drawn_and_nothing_else_does():
     assert np.abs(first.attributions - attribute(*about, seed=2).attributions).max() > 1e-4
 
 
+@pytest.mark.thorough
 def test_two_seeds_of_shapley_sampling_agree():
     index = cases("bn_l1")[-1]
     about = (shipped("bn_l1"), image(index), "shapley_value_sampling", target("bn_l1", index))
@@ -201,6 +203,7 @@ def test_two_seeds_of_shapley_sampling_agree():
     assert np.corrcoef(maps)[0, 1] > 0.95
 
 
+@pytest.mark.thorough
 def test_all_networks_beside_each_other_each_with_its_own_target():
     index = cases("gn")[-1]
     networks = {variant: shipped(variant) for variant in VARIANTS}

@@ -115,6 +115,7 @@ def test_steps_denser_towards_the_baseline_add_up_better(dataset):
     assert ours < captums_error("gn", dataset, "black", 50)
 
 
+@pytest.mark.thorough
 def test_the_zero_baseline_can_add_up_and_still_say_nothing():
     """With steps next to zero the sum is right, so the gate alone would let the map through."""
     errors, changes, zero = [], [], baseline("zero")

@@ -336,6 +336,7 @@ def test_torchvision_without_its_operators_is_imported_all_the_same(tmp_path):
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
+@pytest.mark.thorough
 def test_any_other_failure_of_torchvision_is_not_hidden(tmp_path):
     folder = fake_torchvision(tmp_path, FAKE_TORCHVISION.format(message="something else"))
     done = import_in_new_process(folder, "import_torchvision()")
@@ -349,6 +350,7 @@ def test_a_torchvision_that_works_gets_nothing_declared(tmp_path):
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 
+@pytest.mark.thorough
 def test_the_installed_torchvision_gives_what_is_needed_of_it():
     done = import_in_new_process(
         None,

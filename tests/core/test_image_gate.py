@@ -383,6 +383,7 @@ def test_only_the_reader_of_the_first_bytes_is_asked():
     assert code(content) == "damaged"
 
 
+@pytest.mark.thorough
 def test_on_the_command_line_a_damaged_file_is_one_line(tmp_path):
     path = tmp_path / "damaged.tiff"
     width, longer = (struct.pack("<HHI", 256, 4, count) for count in (1, 9999))

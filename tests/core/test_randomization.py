@@ -72,6 +72,7 @@ def test_weights_are_drawn_as_before_training():
             assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", NORMS)
 def test_a_map_that_is_the_image_fails_and_the_gradient_passes(key):
     network, image = network_of(key), normalized_digit(0)

@@ -94,6 +94,7 @@ def test_first_pages_do_not_import_torch():
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES)
 def test_charts_name_their_channels(page):
     """Altair guesses the class of what does not, which takes 4 ms for each string."""

@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from core.analysis.methods import METHODS
 from core.config import VARIANTS
 from core.training.runs import SHIPPED_DIR, read_predictions
+from tests.thorough import VARIANTS_OR_ONE_PER_NORM
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "explain.py"
 FAILS = "83"  # all six take it for a 9 with seed 1
@@ -130,7 +131,7 @@ def test_every_figure_can_be_taken_along(default):
     assert labels.count("CSV") >= labels.count("PNG") and labels.count("JSON") == 4
 
 
-@pytest.mark.parametrize("key", ["ln", "bn_l1_l2"])
+@pytest.mark.parametrize("key", VARIANTS_OR_ONE_PER_NORM)
 def test_the_address_names_variant_and_image(key):
     index = min(failing(key))
     page = opened(variant=key, index=str(index))
