@@ -49,7 +49,7 @@ def class_accuracy_chart(
             alt.Tooltip("class:N", title="Class"),
             alt.Tooltip("kind:N", title="Figure"),
             alt.Tooltip("accuracy_percent:Q", title="Accuracy in %", format=".2f"),
-            alt.Tooltip("errors:Q", title="Errors", format="~g"),
+            alt.Tooltip("errors:Q", title="Errors", format=".1~f"),
             alt.Tooltip("num_images:Q", title="Images"),
         ],
     )

@@ -73,7 +73,9 @@ def side_by_side(variants: pd.DataFrame) -> None:
             f"{low:.2f} – {high:.2f}"
             for low, high in zip(variants["low_percent"], variants["high_percent"], strict=True)
         ],
-        f"Errors of {variants['num_images'].iloc[0]:,}": variants["errors"].map("{:g}".format),
+        f"Errors of {variants['num_images'].iloc[0]:,}": variants["errors"].map(
+            ("{:.1f}" if several else "{:.0f}").format
+        ),
         "Test loss (nats)": variants["test_loss"].map("{:.4f}".format),
         "Published accuracy (%)": variants["published_percent"].map(
             "{:.2f}".format, na_action="ignore"

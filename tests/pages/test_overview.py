@@ -56,8 +56,13 @@ def test_several_seeds_are_averaged(fake_checkpoints):
     assert column["Seeds"] == "3"
     assert column["**Test accuracy (%)**"] == "**95.00**"
     assert column["95 % interval (%)"] == "92.52 – 97.48"  # 95 ± 4.303 · 1 / √3
-    assert column["Errors of 100"] == "5"
+    assert column["Errors of 100"] == "5.0"
     assert "Published accuracy (%)" not in column
+
+
+def test_a_mean_of_counts_is_rounded(fake_checkpoints):
+    fake_checkpoints({"digits": (1, 2, 4)}, num_images=100)  # gn: 5, 6 and 5 errors
+    assert page().table[0].value["Group norm"]["Errors of 100"] == "5.3"
 
 
 def test_one_of_several_seeds_can_be_chosen(fake_checkpoints):

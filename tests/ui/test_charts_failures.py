@@ -41,6 +41,8 @@ def test_intervals_belong_to_what_has_one_only(frame):
         "high_percent",
     )
     assert marks["encoding"]["x"]["field"] == "accuracy_percent"
+    tooltips = {item["field"]: item for item in marks["encoding"]["tooltip"]}
+    assert tooltips["errors"]["format"] == ".1~f"  # 8, 8.3, never 8.33333
 
 
 def test_accuracy_does_not_start_at_zero_and_classes_keep_their_order(frame):
