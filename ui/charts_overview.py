@@ -104,7 +104,7 @@ def pairs_chart(*, pairs: pd.DataFrame, dark: bool = False) -> alt.LayerChart:
         scale=alt.Scale(domain=[HIGHER, LOWER, UNRESOLVED], range=[GREEN, PURPLE, GREY]),
         legend=None,
     )
-    value = alt.Text("difference_percent:Q", format="+.2f")
+    value = alt.Text("shown:N")
     resolved = alt.datum.outcome != UNRESOLVED
     opacity = alt.when(resolved).then(alt.value(1)).otherwise(alt.value(0.13))
     text = alt.when(resolved).then(alt.value("white")).otherwise(alt.value(ink))
@@ -117,11 +117,12 @@ def pairs_chart(*, pairs: pd.DataFrame, dark: bool = False) -> alt.LayerChart:
 
 def mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
     """Both directions of each pair: `row, column, row_label, column_label, difference_percent,
-    low_percent, high_percent, p_holm, outcome` (`HIGHER, LOWER, UNRESOLVED`).
+    low_percent, high_percent, p_holm, outcome` (`HIGHER, LOWER, UNRESOLVED`) and `shown`, the
+    difference as text.
     """
     forward = pairs.rename(columns={"a": "row", "b": "column"})
     back = pairs.rename(columns={"b": "row", "a": "column"}).assign(
-        difference_percent=0.0 - pairs["difference_percent"],  # never "−0.00"
+        difference_percent=0.0 - pairs["difference_percent"],  # never -0.0
         low_percent=-pairs["high_percent"],
         high_percent=-pairs["low_percent"],
     )
@@ -131,7 +132,13 @@ def mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
         outcome=outcome.where(cells["resolved"].astype(bool), UNRESOLVED),
         row_label=cells["row"].replace(VARIANT_LABELS),
         column_label=cells["column"].replace(VARIANT_LABELS),
+        shown=cells["difference_percent"].map(_signed),
     )
+
+
+def _signed(difference: float) -> str:
+    """Such as "−0.12"; what rounds to 0 has no sign."""
+    return f"{difference:+.2f}".replace("-", "−") if round(difference, 2) else "0.00"
 
 
 def _label_axis(**options: Any) -> alt.Axis:

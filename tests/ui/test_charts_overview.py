@@ -79,9 +79,14 @@ def test_pairs_are_mirrored_with_opposite_sign():
     assert back["column_label"] == "Group norm"
 
 
-def test_no_difference_has_no_sign():
-    zero = mirrored(PAIRS).query("row == 'bn_l1' and column == 'ln'")["difference_percent"].iloc[0]
-    assert f"{zero:+.2f}" == "+0.00"
+@pytest.mark.parametrize("difference", [0.0, 0.0033, -0.0033])
+def test_no_difference_has_no_sign(difference):
+    assert set(mirrored(PAIRS.assign(difference_percent=difference))["shown"]) == {"0.00"}
+
+
+def test_differences_are_shown_with_their_sign():
+    shown = mirrored(PAIRS).set_index(["row", "column"])["shown"]
+    assert (shown["gn", "ln"], shown["ln", "gn"]) == ("+0.30", "−0.30")
 
 
 def test_ink_follows_the_background():
