@@ -70,9 +70,12 @@ def test_the_robustness_figures_are_those_of_the_shipped_runs():
     found = robustness_table.robustness_table(frame).set_index(["corruption", "variant"])
     assert [row[0] for row in rows] == list(ROBUSTNESS)
     assert {key.strip("`") for key in header[1:]} == set(VARIANTS)
+    columns = ["accuracy_percent", "low_percent", "high_percent"]
     for name, *shown in rows:
-        accuracy = found.loc[ROBUSTNESS[name], "accuracy_percent"]
-        assert shown == [f"{accuracy[key.strip('`')]:.1f}" for key in header[1:]], name
+        cells = found.loc[ROBUSTNESS[name], columns]
+        figures = [cells.loc[key.strip("`")] for key in header[1:]]
+        expected = ["{:.1f} ({:.1f}–{:.1f})".format(*figure) for figure in figures]
+        assert shown == [cell.replace("100.0)", "100)") for cell in expected], name
 
 
 def test_the_two_commands_use_the_files_that_exist():
