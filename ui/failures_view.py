@@ -129,7 +129,7 @@ def _over_seeds(view: View, key: str) -> list[str]:
     frames = view.failures[key].values()
     if len(frames) < 2:
         return []
-    mean, low, high = mean_interval([len(frame) for frame in frames])
+    mean, low, high = mean_interval([len(frame) for frame in frames], step=1)
     every = set.intersection(*(set(frame["index"]) for frame in frames))
     return [
         f"Over {len(frames)} seeds: {mean:.1f} wrong on average, 95 % interval "

@@ -58,7 +58,8 @@ def _variant_row(runs: Sequence[Run], dataset: str) -> dict:
     variant, single = _variant(runs[0]), run_table(runs)
     as_published = dataset == PUBLISHED_DATASET and variant == VARIANTS.get(variant.key)
     published = SUMMARY.get(variant.key) if as_published else None
-    mean, low, high = mean_interval(single["accuracy_percent"].to_list())
+    step = 100 / single["num_images"].iloc[0]
+    mean, low, high = mean_interval(single["accuracy_percent"].to_list(), step)
     if len(runs) == 1:
         low, high = single["low_percent"].iloc[0], single["high_percent"].iloc[0]
     return {

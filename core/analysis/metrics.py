@@ -37,29 +37,34 @@ def wilson_interval(errors: int, n: int, confidence: float = CONFIDENCE) -> tupl
     return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+def mean_interval(values: Sequence[float], step: float = 0.0) -> tuple[float, float, float]:
     """Mean of one value per seed with its 95 % interval by Student's t: (mean, low, high).
 
-    It says how well the mean over seeds is known on this test set. One value has no interval: low
-    and high are NaN. Raises `ValueError` for no value.
+    It says how well the mean over seeds is known on this test set. `step` as for `half_width`. One
+    value has no interval: low and high are NaN. Raises `ValueError` for no value.
     """
     if not len(values):
         raise ValueError("There is no value to average.")
     mean, n = float(np.mean(values)), len(values)
     if n == 1:
         return mean, math.nan, math.nan
-    half = float(half_width(float(np.std(values, ddof=1)), n))
+    half = float(half_width(float(np.std(values, ddof=1)), n, step))
     return mean, mean - half, mean + half
 
 
-def half_width(std: np.ndarray | float, n: np.ndarray | int) -> np.ndarray:
+def half_width(
+    std: np.ndarray | float, n: np.ndarray | int, step: np.ndarray | float = 0.0
+) -> np.ndarray:
     """Half the width of Student's 95 % interval of a mean; `std` over `n` values, elementwise.
 
-    One value leaves no degree of freedom: its half-width is NaN.
+    `step` is the smallest difference that values can have, such as one image of the test set. Where
+    seeds tie, their spread is not 0 but below what a count can show: at least that of rounding is
+    taken, step / √12. One value leaves no degree of freedom: its half-width is NaN.
     """
     from scipy.special import stdtrit
 
-    return stdtrit(np.subtract(n, 1), (1 + CONFIDENCE) / 2) * std / np.sqrt(n)
+    spread = np.maximum(std, np.divide(step, math.sqrt(12)))
+    return stdtrit(np.subtract(n, 1), (1 + CONFIDENCE) / 2) * spread / np.sqrt(n)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -123,7 +128,8 @@ def mean_class_accuracy(single: pd.DataFrame) -> pd.DataFrame:
     groups = single.groupby("class")
     means = groups[["num_images", "errors", "accuracy_percent"]].mean().reset_index()
     accuracy = groups["accuracy_percent"]
-    half = half_width(accuracy.std().to_numpy(), accuracy.count().to_numpy())
+    step = 100 / means["num_images"].replace(0, np.nan).to_numpy()
+    half = half_width(accuracy.std().to_numpy(), accuracy.count().to_numpy(), step)
     means["low_percent"] = (means["accuracy_percent"] - half).clip(lower=0)
     means["high_percent"] = (means["accuracy_percent"] + half).clip(upper=100)
     return means

@@ -51,7 +51,8 @@ def summarize_seeds(frame: pd.DataFrame) -> pd.DataFrame:
         )
         .reset_index()
     )
-    half = half_width(found["std"].to_numpy(), found["num_seeds"].to_numpy())
+    step = 100 / found["num_images"].to_numpy()
+    half = half_width(found["std"].to_numpy(), found["num_seeds"].to_numpy(), step)
     low, high = found["accuracy_percent"] - half, found["accuracy_percent"] + half
     single = found["num_seeds"] == 1
     counts = zip(found["errors"], found["num_images"], strict=True)

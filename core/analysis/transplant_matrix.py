@@ -105,9 +105,10 @@ def matrix_table(frame: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (variant, norm), group in frame.groupby(["variant", "norm"], sort=False):
-        mean, low, high = mean_interval(group["accuracy_percent"].to_list())
+        first = group.iloc[0]
+        step = 100 / first["num_images"]
+        mean, low, high = mean_interval(group["accuracy_percent"].to_list(), step)
         if math.isnan(low):
-            first = group.iloc[0]
             bounds = wilson_interval(int(first["errors"]), int(first["num_images"]))
             low, high = (100 * bound for bound in bounds)
         rows.append(

@@ -56,6 +56,13 @@ def test_mean_interval_by_hand():
     assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
 
 
+def test_seeds_that_tie_have_the_interval_of_rounding():
+    mean, low, high = metrics.mean_interval([97.5, 97.5], step=0.25)
+    half = 12.7062 * 0.25 / 12**0.5 / 2**0.5  # t(0.975, 1) = 12.7062
+    assert mean == 97.5 and (low, high) == pytest.approx((97.5 - half, 97.5 + half))
+    assert metrics.mean_interval([1.0, 2.0, 3.0], step=1) == metrics.mean_interval([1.0, 2.0, 3.0])
+
+
 def test_mean_of_one_value_has_no_interval():
     mean, low, high = metrics.mean_interval([99.4])
     assert mean == 99.4 and math.isnan(low) and math.isnan(high)

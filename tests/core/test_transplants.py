@@ -198,11 +198,16 @@ def test_the_table_averages_seeds_and_one_seed_has_wilsons_interval():
     assert table.loc["layer", "high_percent"] == 100 and table.loc["layer", "low_percent"] < 60
     assert table.loc["batch", ["to_wrong", "to_right"]].to_list() == [1, 1]
     other = single.assign(seed=2, accuracy_percent=[52.0, 50, 100])
-    means = matrix_table(pd.concat([single, other])).set_index("norm")
+    both = pd.concat([single, other]).assign(num_images=100)
+    means = matrix_table(both).set_index("norm")
     assert means.loc["batch", "accuracy_percent"] == 51 and means.loc["batch", "num_seeds"] == 2
     # Student's t of two values that differ by 2: 12.706 · √2 / √2.
     assert means.loc["batch", "low_percent"] == pytest.approx(51 - 12.7062, abs=1e-3)
-    assert means.loc["layer", ["low_percent", "high_percent"]].to_list() == [100, 100]
+    # Two that tie differ by less than an image of 100.
+    half = 12.7062 / 24**0.5
+    assert means.loc["group", "low_percent"] == pytest.approx(50 - half, abs=1e-3)
+    bounds = means.loc["layer", ["low_percent", "high_percent"]].to_list()
+    assert bounds == pytest.approx([100 - half, 100], abs=1e-3)
 
 
 def test_batch_norm_alone_is_computed_under_its_own_normalization():
