@@ -179,8 +179,9 @@ def fake_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory
                 for seed in of_dataset:
                     write_run(root, dataset, VARIANTS[key], seed, **options)
         monkeypatch.setenv("NORMLAB_CHECKPOINTS", str(root))
-        monkeypatch.setattr("core.training.runs.SHIPPED_DIR", root)
+        # First, as this may be its first import, which must not take over the folder of a test.
         monkeypatch.setattr("ui.resources.SHIPPED_DIR", root)
+        monkeypatch.setattr("core.training.runs.SHIPPED_DIR", root)
         monkeypatch.setattr("ui.resources.LOCAL_DIR", tmp_path / "runs")
         return root
 
