@@ -144,7 +144,7 @@ def _survey(view: View) -> None:
     st.markdown(survey_answer(frame, {key: label(key) for key in view.runs}))
     pick(charts.survey_table(frame, {key: label(key) for key in view.runs}), key="survey")
     seeds = int(frame["num_seeds"].max())
-    several = f"Means over {seeds} seeds, intervals for other seeds on these test images."
+    several = f"Means over {seeds} seeds, intervals cover other images and other seeds."
     over = several if seeds > 1 else "This seed only."
     st.caption(CHANGES.format(seeds=over))
     download_row(None, frame, f"failure-survey-{view.info.key}")

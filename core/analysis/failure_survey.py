@@ -15,7 +15,7 @@ import torch
 from core.analysis.nuisances import NUISANCES, Nuisance
 from core.analysis.patching import patched_logits, single_patches
 from core.analysis.reference import Reference
-from core.analysis.survey_table import ALL_LAYERS, LAYER, NUISANCE
+from core.analysis.survey_table import ALL_LAYERS, LAYER, NUISANCE, encode
 from core.data.corruptions import corrupt, to_inputs
 from core.model.network import NUM_CONVS
 from core.training.runs import Predictions
@@ -25,14 +25,15 @@ BATCH_SIZE = 250
 
 
 def survey(reference: Reference, predictions: Predictions) -> dict:
-    """`num_failures` and `rows` of one run, ready for JSON and for `survey_table.survey_frame`.
+    """`failing, controls, rows` of one run, ready for JSON and for `survey_table.survey_frame`.
 
-    A row is [kind, name, direction, repaired, broken, both]: the last three count pairs in which
-    the failure is repaired, the control is broken, or both.
+    The first two are the indices of the F pairs of images. A row is [kind, name, direction,
+    outcomes]: one character per pair, 1 where the failure is repaired, 2 where the control is
+    broken, 3 where both, else 0.
     """
     failing, controls = match(predictions)
     if not len(failing):
-        return {"num_failures": 0, "rows": []}
+        return {"failing": [], "controls": [], "rows": []}
     sides = [(n, direction) for n in NUISANCES.values() for direction in n.ends]
     rows: list[list] = []
     for nuisance, direction in sides:
@@ -40,9 +41,9 @@ def survey(reference: Reference, predictions: Predictions) -> dict:
             _turned(reference, predictions, index, nuisance, direction)
             for index in (failing, controls)
         ]
-        rows.append([NUISANCE, nuisance.key, direction, *_count(*turned)])
+        rows.append([NUISANCE, nuisance.key, direction, encode(*turned)])
     rows += _layers(reference, predictions, failing, controls)
-    return {"num_failures": len(failing), "rows": rows}
+    return {"failing": failing.tolist(), "controls": controls.tolist(), "rows": rows}
 
 
 def match(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
@@ -110,10 +111,6 @@ def _layers(
     broken = said[1] != predictions.targets[controls, None]
     names = [*(str(number) for number in range(1, NUM_CONVS + 1)), ALL_LAYERS]
     return [
-        [LAYER, name, 0, *_count(repaired[:, place], broken[:, place])]
+        [LAYER, name, 0, encode(repaired[:, place], broken[:, place])]
         for place, name in enumerate(names)
     ]
-
-
-def _count(repaired: np.ndarray, broken: np.ndarray) -> tuple[int, int, int]:
-    return int(repaired.sum()), int(broken.sum()), int((repaired & broken).sum())

@@ -1,4 +1,7 @@
-"""What small changes and repaired layers do over all failures, as one frame. No torch."""
+"""What small changes and repaired layers do over all failures, as one frame. No torch.
+
+F pair of a failing image and its control, K seed.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,15 @@ import pandas as pd
 
 from core.analysis.significance import ALPHA, paired_interval
 
-NAME = "failure_survey"
+NAME = "failure_pairs"
 """Of what `failure_survey.survey` found; see `core.analysis.derived`."""
 NUISANCE, LAYER = "nuisance", "layer"
 ALL_LAYERS = "all layers"
+
+
+def encode(repaired: np.ndarray, broken: np.ndarray) -> str:
+    """One character per pair, see `failure_survey.survey`, of two booleans (F,)."""
+    return "".join(map(str, repaired.astype(int) + 2 * broken.astype(int)))
 
 
 def survey_frame(documents: Mapping[str, Sequence[dict]]) -> pd.DataFrame:
@@ -24,19 +32,18 @@ def survey_frame(documents: Mapping[str, Sequence[dict]]) -> pd.DataFrame:
     `variant, kind` ("nuisance" or "layer"), `name, direction` (-1, 1, for layers 0); `repaired` and
     `broken`, shares in [0, 1], means over seeds; `effect`, the first less the second, with `low,
     high`, which hold jointly at 95 % (Bonferroni) for all rows; `named`: low > 0; `num_failures`
-    (of all seeds) and `num_seeds`. Over several seeds by Student's t with a pooled dispersion, on
-    these test images; else Newcombe's paired interval over images, of this seed.
+    (of all seeds) and `num_seeds`. Over several seeds by Student's t, for other images and other
+    seeds; else Newcombe's paired interval, for other images and this seed.
     """
-    found: dict[tuple, list[tuple]] = {}
+    cells: dict[tuple, list[Outcomes]] = {}
     for variant, several in documents.items():
         for document in several:
-            for row in document["rows"]:
-                counts = (*row[3:], document["num_failures"])
-                found.setdefault((variant, *row[:3]), []).append(counts)
-    cells = {place: np.array(counts) for place, counts in found.items()}
+            for *change, codes in document["rows"]:
+                found = Outcomes.decode(document["failing"], document["controls"], codes)
+                cells.setdefault((variant, *change), []).append(found)
     alpha = ALPHA / max(1, len(cells))
     seeds = _seed_spread(cells)
-    rows = [(*place, *_summarize(counts, alpha, seeds)) for place, counts in cells.items()]
+    rows = [(*place, *_summarize(found, alpha, seeds)) for place, found in cells.items()]
     return pd.DataFrame(rows, columns=FRAME_COLUMNS)
 
 
@@ -46,37 +53,86 @@ FRAME_COLUMNS = (
 )
 
 
-def _summarize(counts: np.ndarray, alpha: float, seeds: SeedSpread) -> tuple:
-    """From the counts (seeds, 4) of one cell: repaired, broken, both, failures."""
-    shares = counts[:, :2] / counts[:, 3:]
-    effects, num_seeds = _effects(counts), len(counts)
-    effect = float(effects.mean())
+@dataclass(frozen=True)
+class Outcomes:
+    """What one change did to the pairs of one run: indices and booleans (F,)."""
+
+    failing: np.ndarray
+    controls: np.ndarray
+    repaired: np.ndarray
+    broken: np.ndarray
+
+    @classmethod
+    def decode(cls, failing: list[int], controls: list[int], codes: str) -> Outcomes:
+        code = np.array([int(character) for character in codes])
+        return cls(np.array(failing), np.array(controls), code % 2 == 1, code >= 2)
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Of failures repaired and of controls broken."""
+        return float(self.repaired.mean()), float(self.broken.mean())
+
+    @property
+    def effect(self) -> float:
+        """The first of `shares` less the second."""
+        return self.shares[0] - self.shares[1]
+
+    @property
+    def sampling_variance(self) -> float:
+        """Of the effect, if the pairs are drawn independently.
+
+        Half a pair is added to each of the four outcomes (Agresti and Min, Statistics in Medicine
+        24, 2005), so that it is never 0.
+        """
+        only_repaired = (self.repaired & ~self.broken).sum() + 0.5
+        only_broken = (self.broken & ~self.repaired).sum() + 0.5
+        n, difference = len(self.failing) + 2, only_repaired - only_broken
+        return float((only_repaired + only_broken - difference**2 / n) / n**2)
+
+
+def _summarize(found: Sequence[Outcomes], alpha: float, seeds: SeedSpread) -> tuple:
+    effect, num_seeds = float(np.mean([one.effect for one in found])), len(found)
     if num_seeds == 1:
-        repaired, broken, both, total = counts[0].tolist()
-        low, high = paired_interval(both, broken - both, repaired - both, total, 1 - alpha)
+        repaired, broken = found[0].repaired, found[0].broken
+        both, only_broken, only_repaired = (
+            int(which.sum())
+            for which in (repaired & broken, broken & ~repaired, repaired & ~broken)
+        )
+        low, high = paired_interval(both, only_broken, only_repaired, len(repaired), 1 - alpha)
     else:
-        variance = max(seeds.dispersion * _sampling_variance(counts), effects.var(ddof=1))
-        half = seeds.quantile(alpha) * math.sqrt(variance / num_seeds)
+        variance = max(*_clustered(found), seeds.dispersion * _of_mean(found))
+        half = seeds.quantile(alpha) * math.sqrt(variance)
         low, high = effect - half, effect + half
-    means = shares.mean(axis=0).tolist()
-    return (*means, effect, low, high, low > 0, int(counts[:, 3].sum()), num_seeds)
+    means = np.mean([one.shares for one in found], axis=0).tolist()
+    num_failures = sum(len(one.failing) for one in found)
+    return (*means, effect, low, high, low > 0, num_failures, num_seeds)
 
 
-def _effects(counts: np.ndarray) -> np.ndarray:
-    """Share repaired less share broken (seeds,)."""
-    return (counts[:, 0] - counts[:, 1]) / counts[:, 3]
+def _of_mean(found: Sequence[Outcomes]) -> float:
+    """Sampling variance of the mean effect, if all pairs are drawn independently."""
+    return sum(one.sampling_variance for one in found) / len(found) ** 2
 
 
-def _sampling_variance(counts: np.ndarray) -> float:
-    """Variance of one seed's effect if its pairs were drawn independently, mean over seeds.
+def _clustered(found: Sequence[Outcomes]) -> tuple[float, float]:
+    """Variance of the mean effect clustered by image, and by image and run.
 
-    Half a pair is added to each of the four outcomes (Agresti and Min, Statistics in Medicine 24,
-    2005), so that it is never 0.
+    Seeds fail on many of the same images, so their pairs are no independent ones. As in
+    `core.analysis.clustered`: what each run says of each image, summed per image and per run.
     """
-    repaired, broken, both, total = counts.T
-    only_repaired, only_broken, n = repaired - both + 0.5, broken - both + 0.5, total + 2
-    difference = only_repaired - only_broken
-    return float(((only_repaired + only_broken - difference**2 / n) / n**2).mean())
+    num_seeds, means = len(found), np.mean([one.shares for one in found], axis=0)
+    images = np.concatenate([np.concatenate([one.failing, one.controls]) for one in found])
+    parts = [
+        np.concatenate([one.repaired - means[0], means[1] - one.broken])
+        / (len(one.failing) * num_seeds)
+        for one in found
+    ]
+    single = np.concatenate(parts)
+    _, place = np.unique(images, return_inverse=True)
+    of_images = np.bincount(place, weights=single)
+    by_image = float((of_images**2).sum()) * len(of_images) / (len(of_images) - 1)
+    of_runs = np.array([part.sum() for part in parts])
+    between = float((of_runs**2).sum()) * num_seeds / (num_seeds - 1)
+    return by_image, by_image + between - float((single**2).sum())
 
 
 @dataclass(frozen=True)
@@ -92,7 +148,7 @@ class SeedSpread:
         return float(stdtrit(self.freedom, 1 - alpha / 2))
 
 
-def _seed_spread(cells: Mapping[tuple, np.ndarray]) -> SeedSpread:
+def _seed_spread(cells: Mapping[tuple, Sequence[Outcomes]]) -> SeedSpread:
     """Pooled over all cells that have several seeds.
 
     A cell's own variance over a few seeds is no guide: where they tie it is 0. So it counts only
@@ -100,8 +156,9 @@ def _seed_spread(cells: Mapping[tuple, np.ndarray]) -> SeedSpread:
     (McCullagh and Nelder, Generalized Linear Models, 1989, 4.5). The cells of a variant share their
     networks: their degrees of freedom count once.
     """
-    several = {place: counts for place, counts in cells.items() if len(counts) > 1}
-    freedom = {variant: len(counts) - 1 for (variant, *_), counts in several.items()}
-    between = sum(_effects(counts).var(ddof=1) for counts in several.values())
-    within = sum(_sampling_variance(counts) for counts in several.values())
+    several = {place: found for place, found in cells.items() if len(found) > 1}
+    freedom = {variant: len(found) - 1 for (variant, *_), found in several.items()}
+    effects = [[one.effect for one in found] for found in several.values()]
+    between = sum(float(np.var(values, ddof=1)) for values in effects)
+    within = sum(len(found) * _of_mean(found) for found in several.values())
     return SeedSpread(max(1.0, between / within) if several else 1.0, sum(freedom.values()))

@@ -59,8 +59,11 @@ def test_charts_can_be_exported_and_are_said_in_words():
 
 
 def test_the_survey_has_a_cell_for_every_variant_and_marks_what_is_missing():
-    rows = [["nuisance", "thickness", -1, 60, 10, 5], ["layer", "3", 0, 5, 10, 5]]
-    frame = survey_frame({"gn": [{"num_failures": 100, "rows": rows}]})
+    thinner = "3" * 5 + "1" * 55 + "2" * 5 + "0" * 35
+    layer = "3" * 5 + "2" * 5 + "0" * 90
+    rows = [["nuisance", "thickness", -1, thinner], ["layer", "3", 0, layer]]
+    pairs = {"failing": list(range(100)), "controls": list(range(100, 200))}
+    frame = survey_frame({"gn": [{**pairs, "rows": rows}]})
     html = charts.survey_table(frame, {"gn": "Group norm", "ln": "Layer norm"})
     assert html.count("<tr>") == 3 and html.count('title="not computed"') == 2
     assert "+50 <small>60 / 10</small>" in html and "−5 <small>5 / 10</small>" in html
