@@ -33,6 +33,8 @@ from typing import IO
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from core.data.datasets import check_dataset, data_dir
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     *("Overview", "Curves", "Parameters", "Failures", "Predict", "Explain"),
@@ -191,7 +193,7 @@ def _against(reference: float, ours: float, *, what: str) -> dict:
 
 
 def main() -> int:
-    """Measures and prints; the exit status is 1 where there is no browser."""
+    """Measures and prints; the exit status is 1 where there is no browser or no MNIST."""
     parser = argparse.ArgumentParser(description="Page times of the app in a real browser.")
     parser.add_argument("--rounds", type=int, default=5, help="repetitions, the median counts")
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -199,6 +201,10 @@ def main() -> int:
     chromium = find_chromium()
     if chromium is None:
         print("No Chromium: install the package chromium or set NORMLAB_CHROMIUM.", file=sys.stderr)
+        return 1
+    images = check_dataset("mnist", data_dir())
+    if not images.present:  # some pages would draw nothing
+        print(images.reason, file=sys.stderr)
         return 1
     result = measure(chromium, max(1, options.rounds))
     if options.json:
