@@ -293,7 +293,7 @@ def test_without_images_it_says_what_the_six_say_and_offers_them(tmp_path, monke
     assert drawings(page) == {"strip", "probabilities"}
     assert "<img" not in drawing(page, "strip")
     assert sum("not on this machine" in text for text in texts(page.caption)) == 4
-    assert any("this seed" in text for text in texts(page.markdown))
+    assert any("Fisher's exact test" in text for text in texts(page.caption))
 
 
 def test_weights_that_cannot_be_used_cost_the_maps_and_nothing_else(fake_checkpoints):
@@ -303,6 +303,7 @@ def test_weights_that_cannot_be_used_cost_the_maps_and_nothing_else(fake_checkpo
     warnings = texts(page.warning)
     assert [text[:9] for text in warnings] == ["No maps: ", "No diagno", "No change"]
     assert all("model.safetensors" in text and "\n" not in text for text in warnings)
+    assert any("one seed of each variant" in text for text in texts(page.markdown))
 
 
 def test_a_variant_without_failures_offers_all_images(fake_checkpoints):

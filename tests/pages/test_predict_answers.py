@@ -19,7 +19,7 @@ from core.config import VARIANTS
 from core.data.datasets import get_dataset
 from core.training.runs import SHIPPED_DIR, read_predictions
 from tests.fixtures_explain import digits_split
-from ui import own_images, predict_entries, predict_table
+from ui import explain_choice, own_images, predict_entries, predict_table
 from ui.predict_entries import Entry
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "predict.py"
@@ -274,4 +274,4 @@ def test_the_links_lead_to_this_image(brought, pictures, index):
     asked = [links[page] for page in ("explain", "nuisance")]
     for query in asked:
         assert query["pictures"] == [pictures] and query.get("index") == (index and [index])
-        assert query["dataset"] == ["mnist"] and query["seed"] == ["1"]
+        assert query["dataset"] == ["mnist"] and query[explain_choice.SEED] == ["1"]
