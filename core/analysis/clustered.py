@@ -10,7 +10,7 @@ and Economic Statistics 29, 2011: two-way clustering).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -68,7 +68,7 @@ def mean_differences(wrong: Mapping[str, np.ndarray], z: np.ndarray) -> Estimate
         first, second = (y * (z - mean) / y.sum() for y, mean in zip(groups, means, strict=True))
         values.append(means[0] - means[1])
         cells.append(first - second)
-    return _estimates(np.array(values), cells)
+    return estimates(np.array(values), cells)
 
 
 def logistic_slopes(wrong: Mapping[str, np.ndarray], z: np.ndarray) -> Estimates:
@@ -87,7 +87,7 @@ def logistic_slopes(wrong: Mapping[str, np.ndarray], z: np.ndarray) -> Estimates
         influence = np.linalg.solve(information, design.T).T
         values.append(slopes[1:])
         cells.append((failing - expected)[:, :, None] * influence[:, 1:])
-    return _estimates(np.array(values), cells)
+    return estimates(np.array(values), cells)
 
 
 def _fit(key: str, failing: np.ndarray, design: np.ndarray) -> np.ndarray:
@@ -114,8 +114,8 @@ def _fit(key: str, failing: np.ndarray, design: np.ndarray) -> np.ndarray:
     return slopes
 
 
-def _estimates(values: np.ndarray, cells: list[np.ndarray]) -> Estimates:
-    """From the influences (R, N, P) of each variant."""
+def estimates(values: np.ndarray, cells: Sequence[np.ndarray]) -> Estimates:
+    """Of `values` (V, P) from the influences (R, N, P) of each variant's runs; N are the same."""
     num_properties = values.shape[1]
     num_images = cells[0].shape[1]
     images = np.concatenate([c.sum(axis=0) for c in cells], axis=1)

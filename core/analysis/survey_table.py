@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from core.analysis.clustered import estimates
 from core.analysis.significance import ALPHA, paired_interval
 
 NAME = "failure_pairs"
@@ -100,7 +101,7 @@ def _summarize(found: Sequence[Outcomes], alpha: float, seeds: SeedSpread) -> tu
         )
         low, high = paired_interval(both, only_broken, only_repaired, len(repaired), 1 - alpha)
     else:
-        variance = max(*_clustered(found), seeds.dispersion * _of_mean(found))
+        variance = max(_clustered(found), seeds.dispersion * _of_mean(found))
         half = seeds.quantile(alpha) * math.sqrt(variance)
         low, high = effect - half, effect + half
     means = np.mean([one.shares for one in found], axis=0).tolist()
@@ -113,26 +114,21 @@ def _of_mean(found: Sequence[Outcomes]) -> float:
     return sum(one.sampling_variance for one in found) / len(found) ** 2
 
 
-def _clustered(found: Sequence[Outcomes]) -> tuple[float, float]:
-    """Variance of the mean effect clustered by image, and by image and run.
+def _clustered(found: Sequence[Outcomes]) -> float:
+    """Variance of the mean effect, clustered by image and, where that is more, by run as well.
 
-    Seeds fail on many of the same images, so their pairs are no independent ones. As in
-    `core.analysis.clustered`: what each run says of each image, summed per image and per run.
+    Seeds fail on many of the same images, so their pairs are no independent ones.
     """
-    num_seeds, means = len(found), np.mean([one.shares for one in found], axis=0)
-    images = np.concatenate([np.concatenate([one.failing, one.controls]) for one in found])
-    parts = [
-        np.concatenate([one.repaired - means[0], means[1] - one.broken])
-        / (len(one.failing) * num_seeds)
-        for one in found
-    ]
-    single = np.concatenate(parts)
-    _, place = np.unique(images, return_inverse=True)
-    of_images = np.bincount(place, weights=single)
-    by_image = float((of_images**2).sum()) * len(of_images) / (len(of_images) - 1)
-    of_runs = np.array([part.sum() for part in parts])
-    between = float((of_runs**2).sum()) * num_seeds / (num_seeds - 1)
-    return by_image, by_image + between - float((single**2).sum())
+    repaired, broken = np.mean([one.shares for one in found], axis=0)
+    images = np.unique(np.concatenate([(*one.failing, *one.controls) for one in found]))
+    influences = np.zeros((len(found), len(images), 1))
+    for run, one in zip(influences[:, :, 0], found, strict=True):
+        num_pairs = len(one.failing) * len(found)
+        run[np.searchsorted(images, one.failing)] = (one.repaired - repaired) / num_pairs
+        run[np.searchsorted(images, one.controls)] = (broken - one.broken) / num_pairs
+    mean = estimates(np.array([[repaired - broken]]), [influences])
+    assert mean.two_way is not None  # several runs
+    return float(max(mean.by_image[0, 0], mean.two_way[0, 0]))
 
 
 @dataclass(frozen=True)
