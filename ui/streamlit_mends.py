@@ -1,4 +1,4 @@
-"""What Streamlit 1.67 loses or mixes up on a busy server, kept and kept apart.
+"""What Streamlit 1.67 loses or mixes up, most of it on a busy server, kept and kept apart.
 
 - When a run starts, messages that have not left yet are dropped or changed. Of a fragment's: that
   another has ended, and what a run of the page has drawn of this one, but not that this run has
@@ -11,10 +11,13 @@
   one is taken off the screen when it runs, and its widgets forget their values.
 - Ticks come as fast as ever where the server falls behind, and it falls behind for good. They bring
   along what widgets showed when they were sent, which undoes what a script has set meanwhile.
+- A page that is left before anything has run on it a second time forgets what its address has set,
+  and its tick comes only after seconds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
@@ -22,6 +25,7 @@ from weakref import WeakKeyDictionary
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.state.session_state import SessionState
 
 _untold: WeakKeyDictionary[AppSession, set[str]] = WeakKeyDictionary()
 """The fragments whose ticks run or have not been told to the browser; "" for all but ticks."""
@@ -31,6 +35,7 @@ _untold: WeakKeyDictionary[AppSession, set[str]] = WeakKeyDictionary()
 def apply() -> None:
     """From now on, in every session."""
     request, create = AppSession.request_rerun, AppSession._create_scriptrunner
+    forget = SessionState._remove_stale_widgets
 
     def clear_nothing(self: AppSession, fragment_ids_this_run: list[str] | None = None) -> None:
         self._browser_queue._delta_index_map = {}  # what a run draws comes after what waits
@@ -46,9 +51,14 @@ def apply() -> None:
         else:
             create(self, initial_rerun_data)
 
+    def forget_in_turn(self: SessionState, active_widget_ids: frozenset[str]) -> None:
+        remember_first_values(self)
+        forget(self, active_widget_ids)
+
     AppSession._clear_queue = clear_nothing  # type: ignore[method-assign]
     AppSession.request_rerun = request_in_turn  # type: ignore[method-assign]
     AppSession._create_scriptrunner = create_in_turn  # type: ignore[method-assign]
+    SessionState._remove_stale_widgets = forget_in_turn  # type: ignore[method-assign]
 
 
 def admit(session: AppSession, asked: ClientState) -> bool:
@@ -97,3 +107,13 @@ def begin_fragment(
         return
     if session._scriptrunner is None or not session._scriptrunner.request_rerun(data):
         create(session, data)
+
+
+def remember_first_values(state: SessionState) -> None:
+    """Has what the address has set in a page's first run count as the last run's already.
+
+    Only such values are handed over to the next page.
+    """
+    for widget_id in state._query_param_bound_widget_ids:
+        with contextlib.suppress(KeyError):  # another page's widget
+            state._old_state.setdefault(widget_id, state._new_widget_state[widget_id])

@@ -29,6 +29,23 @@ def test_a_link_reproduces_data_set_and_seed(server, tab):
     opened.check()
 
 
+def test_choices_stay_however_soon_the_page_is_left(server, tab):
+    opened = tab()
+    opened.page.add_init_script(
+        "const ask = window.setInterval;"
+        "window.setInterval = (f, ms, ...rest) => ms < 500 ? ask(f, ms, ...rest) : 0;"
+    )  # no fragment ticks, so every page is left after its first run
+    page = opened.open(f"{server}/curves?dataset=digits&seed=2&log=true")
+    for name in ("Overview", "Parameters", "Curves"):
+        page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
+        page.get_by_role("heading", level=1, name=name).wait_for()
+        opened.wait()
+        assert sidebar_values(page) == ["digits", "2"]
+        expect(page).to_have_url(re.compile("dataset=digits&seed=2"))
+    expect(page).to_have_url(re.compile("log=true"))
+    opened.check()
+
+
 def test_a_choice_made_with_the_keyboard_goes_into_the_address(server, tab):
     opened = tab()
     page = opened.open(server)

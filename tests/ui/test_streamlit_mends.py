@@ -1,4 +1,4 @@
-"""On a busy server nothing that waits for the browser is lost, and no tick comes out of turn."""
+"""Nothing that waits for the browser is lost, no tick comes out of turn, no choice is forgotten."""
 
 from types import SimpleNamespace
 
@@ -173,3 +173,13 @@ def test_until_the_page_of_an_address_is_known_the_browser_is_believed(known):
     session = Session(runner=True, _client_state=ClientState(page_script_hash=known))
     assert asked_page(session, "", fragment="") == ""
     assert asked_page(session, "found") == "found"
+
+
+def test_what_a_first_run_has_set_is_handed_over_and_what_was_handed_over_stays():
+    state = SimpleNamespace(
+        _query_param_bound_widget_ids={"first", "again", "of another page"},
+        _old_state={"again": "old"},
+        _new_widget_state={"first": "new", "again": "new", "not in the address": "new"},
+    )
+    streamlit_mends.remember_first_values(state)
+    assert state._old_state == {"first": "new", "again": "old"}
