@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 
 from core.analysis import robustness_table
 from core.analysis.robustness import curves_frame
+from core.analysis.significance import compare_pairs
 from core.config import VARIANTS
 from core.published import SUMMARY
-from core.training.runs import list_runs
+from core.training.runs import list_runs, read_predictions
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -45,6 +47,25 @@ def test_results_are_those_of_the_shipped_runs(key):
     mean_loss = sum(run["test_loss"] for run in runs) / len(runs)
     assert (accuracy, loss) == (f"{mean_accuracy:.2f}", f"{mean_loss:.4f}")
     assert published == f"{SUMMARY[key].last_accuracy_percent:.2f}"
+
+
+def test_the_differences_that_are_named_are_those_that_are_resolved():
+    found: dict[str, list] = {key: [] for key in VARIANTS}
+    for run in list_runs(ROOT / "checkpoints", "mnist"):
+        found[run.path.parent.name].append(read_predictions(run.path))
+    pairs = compare_pairs(found)
+    resolved = pairs[pairs["resolved"]]
+    row = resolved.iloc[0]  # of its two, a is the worse one
+    assert len(resolved) == 1 and row["difference_percent"] < 0
+    points = (f"{-row[name]:.2f}" for name in ("difference_percent", "high_percent", "low_percent"))
+    least, most = (math.ceil(value) for value in pairs["resolvable_errors"].agg(["min", "max"]))
+    claims = (
+        "**One of the 15 differences between the six is resolved**: "
+        f"`{row['b']}` is more accurate than `{row['a']}`, "
+        "by {} percentage points ({} to {}). ".format(*points)
+        + f"To be resolved, one must reach about {least} to {most} images."
+    )
+    assert claims in " ".join(README.split())
 
 
 ROBUSTNESS = {

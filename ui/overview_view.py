@@ -166,8 +166,9 @@ PAIRS = """
 **Differences.** Two intervals that overlap can still belong to a resolved difference, because both
 networks see the same images; and two that do not can belong to an unresolved one, because the
 intervals over seeds leave out that other images would give other counts. So pairs are compared
-directly: with one seed each by McNemar's exact test and Newcombe's interval, with several by a
-bootstrap over seeds and images. All pairs are judged together: intervals hold jointly at 95 %, and
-*p* values are adjusted by Holm's method. A difference is **resolved** if its interval excludes 0
-and its adjusted *p* is below 0.05.
+directly: with one seed each by McNemar's exact test and Newcombe's interval, with several by
+Student's *t*, which reckons with other seeds and other images. How much seeds differ is pooled over
+all variants shown, unless those of one of the two differ more. All pairs are judged together:
+intervals hold jointly at 95 %, and *p* values are adjusted by Holm's method. A difference is
+**resolved** if its interval excludes 0 and its adjusted *p* is below 0.05.
 """

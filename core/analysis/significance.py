@@ -1,12 +1,13 @@
 """Which differences in accuracy the numbers can resolve, and which may be chance. No torch.
 
-N image, K seed, D draw. Two questions, two methods:
+N image, K seed. Two questions, two methods:
 
 - One seed each: do these two *checkpoints* differ on images like these? Exact McNemar test,
   adjusted by Holm, and Newcombe's score interval of a paired difference (Statistics in Medicine
   17, 1998, pages 2635-2650, method 10). A difference is resolved where both say so.
-- Several seeds each: do the two *methods* differ? Two-way bootstrap over seeds × images, with
-  percentile intervals (`core.analysis.bootstrap`).
+- Several seeds each: do the two *methods* differ? Student's t, with a variance for other images and
+  other seeds (Cameron, Gelbach and Miller, Journal of Business and Economic Statistics 29, 2011:
+  two-way clustering) and degrees of freedom of the seeds of all variants together.
 
 Intervals hold jointly for the family shown together: each has level 1 - 0.05 / pairs (Bonferroni).
 """
@@ -16,12 +17,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from core.analysis.bootstrap import bootstrap_error_rates
 from core.analysis.metrics import wilson_interval
+from core.analysis.seed_spread import SeedSpread
 from core.errors import UsageError
 from core.training.runs import Predictions
 
@@ -29,9 +31,9 @@ ALPHA = 0.05
 MARGIN_PERCENT = 0.05
 """The smallest difference that matters, declared before looking: 5 images of 10,000."""
 FEW_SEEDS = 5
-"""With fewer seeds than this, the interval over seeds is rough."""
+"""With fewer seeds than this it is hardly known how much they differ."""
 MCNEMAR = "McNemar exact, Newcombe interval"
-BOOTSTRAP = "two-way bootstrap over seeds × images"
+STUDENT = "Student's t over seeds and images"
 
 
 def mcnemar_exact(a_wrong: int, b_wrong: int) -> float:
@@ -91,10 +93,7 @@ def smallest_gap(disagreements: int, alpha: float) -> int:
 
 
 def compare_pairs(
-    predictions: Mapping[str, Sequence[Predictions]],
-    num_draws: int = 10_000,
-    margin_percent: float = MARGIN_PERCENT,
-    seed: int = 0,
+    predictions: Mapping[str, Sequence[Predictions]], margin_percent: float = MARGIN_PERCENT
 ) -> pd.DataFrame:
     """Every pair of variants: the difference in accuracy, its joint interval, and a verdict.
 
@@ -109,18 +108,17 @@ def compare_pairs(
     - `resolvable_errors`: about the smallest difference, in images, that would be resolved;
     - `num_images`, `num_seeds` (the smaller of the two), `method`.
 
-    The same `seed` gives the same frame. Raises `UsageError` if the test sets differ or a variant
-    has no run.
+    Raises `UsageError` if the test sets differ or a variant has no run.
     """
     wrong = {key: _wrong_images(key, runs) for key, runs in predictions.items()}
     _check_same_images(predictions)
     pairs = list(itertools.combinations(wrong, 2))
-    several = {key: rows for key, rows in wrong.items() if len(rows) > 1}
+    several = {key: _Seeds.of(rows) for key, rows in wrong.items() if len(rows) > 1}
     alpha = ALPHA / max(1, len(pairs))
-    draws = _draw_rates(several, num_draws, seed) if len(several) > 1 else {}
+    spread = _pool(list(several.values()))
     rows = [
-        _bootstrap_row(wrong[a], wrong[b], draws[b] - draws[a], alpha)
-        if a in draws and b in draws
+        _methods_row(several[a], several[b], spread, alpha)
+        if a in several and b in several
         else _mcnemar_row(wrong[a][0], wrong[b][0], alpha)
         for a, b in pairs
     ]
@@ -177,31 +175,62 @@ def _mcnemar_row(a: np.ndarray, b: np.ndarray, alpha: float) -> dict:
     }
 
 
-def _draw_rates(
-    wrong: Mapping[str, np.ndarray], num_draws: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Error rates (D,) of each variant; `wrong` maps them to (K, N) booleans with K ≥ 2."""
-    rates = bootstrap_error_rates(list(wrong.values()), num_draws, np.random.default_rng(seed))
-    return {key: rates[:, i] for i, key in enumerate(wrong)}
+@dataclass(frozen=True)
+class _Seeds:
+    """What K ≥ 2 seeds of one variant say.
+
+    `fails` (N,): the share of seeds that fail on an image. Two variances of one seed's error rate:
+    `between` seeds as it was found, and what `chance` gives on the same images if every seed of
+    the variant fails on an image with the same probability.
+    """
+
+    fails: np.ndarray
+    between: float
+    chance: float
+    num_seeds: int
+
+    @classmethod
+    def of(cls, wrong: np.ndarray) -> _Seeds:
+        num_seeds, num_images = wrong.shape
+        fails = wrong.mean(axis=0)
+        by_image = (fails * (1 - fails)).sum() * num_seeds / (num_seeds - 1)
+        between = float(wrong.mean(axis=1).var(ddof=1))
+        return cls(fails, between, float(by_image) / num_images**2, num_seeds)
+
+    def beyond_chance(self, spread: SeedSpread) -> float:
+        """How much more the mean error rate varies with the seeds than by chance; its variance."""
+        own, pooled = self.between - self.chance, (spread.dispersion - 1) * self.chance
+        return max(own, pooled) / self.num_seeds
 
 
-def _bootstrap_row(a: np.ndarray, b: np.ndarray, draws: np.ndarray, alpha: float) -> dict:
-    """`a` and `b` (K, N) booleans; `draws` (D,) of accuracy a - accuracy b, as fractions."""
-    fails_a, fails_b = a.mean(axis=0), b.mean(axis=0)
-    low, high = np.quantile(draws, [alpha / 2, 1 - alpha / 2])
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    num_images = a.shape[1]
+def _pool(variants: Sequence[_Seeds]) -> SeedSpread:
+    between = [(one.num_seeds - 1) * one.between for one in variants]
+    chance = [(one.num_seeds - 1) * one.chance for one in variants]
+    return SeedSpread.pool(between, chance, sum(one.num_seeds - 1 for one in variants))
+
+
+def _methods_row(a: _Seeds, b: _Seeds, spread: SeedSpread, alpha: float) -> dict:
+    """One pair of variants with several seeds each.
+
+    Summing over images counts what chance makes of each seed already. Half an image is added to
+    either side (Agresti and Min, Statistics in Medicine 24, 2005), so that no variance is 0.
+    """
+    gaps, num_images = b.fails - a.fails, len(a.fails)
+    difference = float(gaps.mean())
+    of_images = float(((gaps - difference) ** 2).sum() + 1) / num_images**2
+    error = math.sqrt(of_images + a.beyond_chance(spread) + b.beyond_chance(spread))
+    half = spread.quantile(alpha) * error
     return {
-        "difference_percent": 100 * (fails_b.mean() - fails_a.mean()),
-        "low_percent": 100 * low,
-        "high_percent": 100 * high,
-        "only_a_wrong": (fails_a * (1 - fails_b)).sum(),
-        "only_b_wrong": (fails_b * (1 - fails_a)).sum(),
-        "p": min(1.0, 2 * (tail + 1) / (len(draws) + 1)),
-        "resolvable_errors": num_images * (high - low) / 2,
+        "difference_percent": 100 * difference,
+        "low_percent": 100 * (difference - half),
+        "high_percent": 100 * (difference + half),
+        "only_a_wrong": (a.fails * (1 - b.fails)).sum(),
+        "only_b_wrong": (b.fails * (1 - a.fails)).sum(),
+        "p": spread.tails(difference / error),
+        "resolvable_errors": num_images * half,
         "num_images": num_images,
-        "num_seeds": min(len(a), len(b)),
-        "method": BOOTSTRAP,
+        "num_seeds": min(a.num_seeds, b.num_seeds),
+        "method": STUDENT,
     }
 
 
@@ -214,7 +243,10 @@ SOME_ONE_SEED_NOTE = (
     "Pairs in which a variant has one seed compare trained networks (checkpoints), where another "
     "seed can give another order; the others compare methods, over seeds and images."
 )
-FEW_SEEDS_NOTE = f"With fewer than {FEW_SEEDS} seeds the intervals are rough."
+FEW_SEEDS_NOTE = (
+    f"With fewer than {FEW_SEEDS} seeds it is hardly known how much seeds differ, so only large "
+    "differences can be resolved."
+)
 NUM_NAMED = 3
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.clustered import estimates
+from core.analysis.seed_spread import SeedSpread
 from core.analysis.significance import ALPHA, paired_interval
 
 NAME = "failure_pairs"
@@ -131,30 +132,14 @@ def _clustered(found: Sequence[Outcomes]) -> float:
     return float(max(mean.by_image[0, 0], mean.two_way[0, 0]))
 
 
-@dataclass(frozen=True)
-class SeedSpread:
-    """The variance between seeds, over that of independent pairs, and its degrees of freedom."""
-
-    dispersion: float
-    freedom: int
-
-    def quantile(self, alpha: float) -> float:
-        from scipy.special import stdtrit
-
-        return float(stdtrit(self.freedom, 1 - alpha / 2))
-
-
 def _seed_spread(cells: Mapping[tuple, Sequence[Outcomes]]) -> SeedSpread:
-    """Pooled over all cells that have several seeds.
+    """Pooled over all cells that have several seeds; chance is that of independent pairs.
 
-    A cell's own variance over a few seeds is no guide: where they tie it is 0. So it counts only
-    where it is larger than independent pairs and the common dispersion, at least 1, make it
-    (McCullagh and Nelder, Generalized Linear Models, 1989, 4.5). The cells of a variant share their
-    networks: their degrees of freedom count once.
+    The cells of a variant share their networks: their degrees of freedom count once.
     """
     several = {place: found for place, found in cells.items() if len(found) > 1}
     freedom = {variant: len(found) - 1 for (variant, *_), found in several.items()}
     effects = [[one.effect for one in found] for found in several.values()]
-    between = sum(float(np.var(values, ddof=1)) for values in effects)
-    within = sum(len(found) * _of_mean(found) for found in several.values())
-    return SeedSpread(max(1.0, between / within) if several else 1.0, sum(freedom.values()))
+    between = [float(np.var(values, ddof=1)) for values in effects]
+    chance = [len(found) * _of_mean(found) for found in several.values()]
+    return SeedSpread.pool(between, chance, sum(freedom.values()))
