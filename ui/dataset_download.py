@@ -10,8 +10,10 @@ import streamlit as st
 
 from core.data.datasets import DatasetStatus, data_dir, get_dataset
 from core.errors import NormLabError
+from ui import resources, state
 
 TICK_SECONDS = 1.0
+ALWAYS_HERE = "digits"
 FAILURES_WITHOUT = "failures are shown without pictures. Everything else needs no images"
 
 
@@ -74,19 +76,23 @@ def _start(key: str) -> None:
 
 
 def offer(
-    status: DatasetStatus, consequence: str = FAILURES_WITHOUT, *, key: str = "offer"
+    status: DatasetStatus,
+    consequence: str = FAILURES_WITHOUT,
+    *,
+    key: str = "offer",
+    instead: bool = True,
 ) -> None:
     """Says that the images of a data set are not here or damaged and offers to fetch them.
 
     `consequence` says what that means for the page: "so …". Each place on a page needs a `key` of
-    its own.
+    its own. With `instead` it also offers to show the data set whose images are always here.
     """
     info = get_dataset(status.key)
     download = _downloads().get(status.key)
-    state = "damaged" if status.damaged else "not on this machine"
+    what = "damaged" if status.damaged else "not on this machine"
     with st.container(border=True, key=key):
         st.markdown(
-            f":material/image_not_supported: **The {info.label} images are {state}**, "
+            f":material/image_not_supported: **The {info.label} images are {what}**, "
             f"so {consequence}."
         )
         if download and not download.finished:
@@ -95,14 +101,30 @@ def offer(
         if download and download.error:
             st.error(download.error)
         st.caption(status.reason or "")
-        if info.downloadable:
-            st.button(
-                f"Download {info.label}",
-                key=f"{key}-download",
-                icon=":material/download:",
-                on_click=_start,
-                args=[status.key],
-            )
+        with st.container(horizontal=True):
+            if info.downloadable:
+                st.button(
+                    f"Download {info.label}",
+                    key=f"{key}-download",
+                    icon=":material/download:",
+                    on_click=_start,
+                    args=[status.key],
+                )
+            if instead and ALWAYS_HERE in resources.datasets_with_runs(local=False):
+                _offer_digits(key)
+
+
+def _offer_digits(key: str) -> None:
+    clicked = st.button(
+        "Show digits instead",
+        key=f"{key}-digits",
+        icon=":material/swap_horiz:",
+        help="A smaller data set that comes with NormLab, and its networks.",
+        on_click=state.turn_to,
+        args=[state.SHIPPED, ALWAYS_HERE],
+    )
+    if clicked:  # in a fragment, where the sidebar has not run
+        st.rerun()
 
 
 @st.fragment(run_every=TICK_SECONDS)

@@ -14,7 +14,15 @@ from streamlit.errors import StreamlitPageNotFoundError
 from core.data.corruptions import CORRUPTIONS
 from core.data.datasets import get_dataset
 from core.errors import DataError, NormLabError
-from ui import explain_choice, nuisance_networks, nuisance_settings, nuisance_view, resources, state
+from ui import (
+    dataset_download,
+    explain_choice,
+    nuisance_networks,
+    nuisance_settings,
+    nuisance_view,
+    resources,
+    state,
+)
 from ui.explain_data import Subject, make_subject
 from ui.live_slider import Move, sliders
 from ui.nuisance_networks import Answers
@@ -29,12 +37,12 @@ AWAKE = "greeting-awake"
 def show(selection: Selection) -> None:
     """A digit that all six read, the slider, and the way into the lab."""
     subject = _subject(selection)
+    if subject is None:
+        status = resources.dataset_status(selection.dataset)
+        dataset_download.offer(status, "there is no digit here whose contrast could be changed")
+        return
     with st.container(border=True, key="greeting"):
         st.subheader("What contrast does to one digit", anchor=False)
-        if subject is None:
-            label = get_dataset(selection.dataset).label
-            st.caption(f"The slider needs the {label} images, which are not on this machine.")
-            return
         st.write("Move the slider, and see which variants still read it.")
         slider, answers, link = st.container(), st.container(), st.container()
         with link:  # first, so that whoever sees an answer finds a link that leads to it

@@ -47,7 +47,9 @@ def answer(values: FormValues) -> None:
     changed = differences(request)
     st.markdown(f"{request.summary()} {changed}")
     if not status.present:
-        dataset_download.offer(status, "nothing can be trained on them yet", key="train-offer")
+        dataset_download.offer(
+            status, "nothing can be trained on them yet", key="train-offer", instead=False
+        )
     elif obstacle:
         _show_obstacle(obstacle)
     else:

@@ -166,12 +166,16 @@ def test_without_images_it_is_said_and_torch_is_not_imported(tmp_path):
     assert done.stdout.split()[-1] == "False"
 
 
-def test_without_images_overview_says_so_in_a_line(tmp_path, monkeypatch):
+def test_without_images_overview_offers_them_or_another_digit(tmp_path, monkeypatch):
     monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
     app = opened("overview", dataset="mnist")
-    line = "The slider needs the MNIST images, which are not on this machine."
-    assert line in texts(app.caption)
     assert not app.error
+    said = "The MNIST images are not on this machine**, so there is no digit here"
+    assert said in texts(app.markdown)
+    assert "Download MNIST" in [button.label for button in app.button]
+    app.button(key="offer-digits").click().run()
+    assert app.selectbox(key="dataset").value == "digits"
+    assert len(rows(app, "greeting-answers")) == 6
 
 
 def test_overview_greets_with_a_digit_that_all_six_read():
