@@ -37,7 +37,7 @@ TORCH_FREE = (
     *("core.training.storage", "core.training.insights"),
     *("core.training.jobs", "core.training.job", "core.training.request", "core.training.manage"),
     *("core.training.archive", "core.training.waiting", "core.training.estimate"),
-    *("core.analysis.metrics", "core.analysis.significance"),
+    *("core.analysis.metrics", "core.analysis.significance", "core.analysis.resolution_sentence"),
     *("core.analysis.methods", "core.analysis.target", "core.analysis.baselines"),
     *("core.analysis.transplant_matrix", "core.analysis.flow_table"),
     *("core.analysis.derived", "core.analysis.robustness", "core.analysis.robustness_table"),

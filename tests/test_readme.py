@@ -83,7 +83,7 @@ ROBUSTNESS = {
 
 
 def test_the_robustness_figures_are_those_of_the_shipped_runs():
-    section = README.split("### Away from clean images")[1].split("\n## ")[0]
+    section = README.split("### Away from clean images")[1].split("\n##")[0]
     header, _, *rows = [
         line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")
     ]

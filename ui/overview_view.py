@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.analysis.significance import resolution_sentence
+from core.analysis.resolution_sentence import resolution_sentence
 from core.data.datasets import DATASETS
 from core.published import SOURCE
 from ui import state
