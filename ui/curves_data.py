@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from core.analysis.metrics import half_width
@@ -95,6 +96,7 @@ def curves(
     *,
     epochs: tuple[int, int],
     log: bool = False,
+    step: float = 0,
 ) -> Curves:
     """One quantity from `all_epochs` and `core.published.history()`, epochs first to last included.
 
@@ -112,7 +114,7 @@ def curves(
         singles, theirs = (_above_zero(part, quantity) for part in (singles, theirs))
     # A logarithmic axis ends at the lowest value; what reaches below is drawn to its end.
     floor = float(singles["value"].min()) if log else 0
-    lines = over_seeds(singles, floor, 100 if quantity.unit == "%" else math.inf)
+    lines = over_seeds(singles, floor, 100 if quantity.unit == "%" else math.inf, step)
     return Curves(shown, lines, singles, theirs, epochs)
 
 
@@ -122,16 +124,19 @@ def as_error(quantity: Quantity) -> Quantity:
     return replace(quantity, title=title, column=quantity.column.replace("accuracy", "error"))
 
 
-def over_seeds(singles: pd.DataFrame, floor: float = 0, ceiling: float = math.inf) -> pd.DataFrame:
+def over_seeds(
+    singles: pd.DataFrame, floor: float = 0, ceiling: float = math.inf, step: float = 0
+) -> pd.DataFrame:
     """Mean over the seeds and its 95 % interval by Student's t, cut off at `floor` and `ceiling`.
 
+    `step`, the smallest difference between two values, is what seeds that tie may differ by.
     Columns `variant, epoch, value, low, high, num_seeds`; the interval of one seed has no width.
     """
     groups = singles.groupby(["variant", "epoch"], sort=False)["value"]
     frame = groups.agg(["mean", "std", "count"]).reset_index()
-    half = pd.Series(half_width(frame["std"].to_numpy(), frame["count"].to_numpy())).fillna(0)
-    frame["low"] = (frame["mean"] - half).clip(lower=floor)
-    frame["high"] = (frame["mean"] + half).clip(upper=ceiling)
+    half = half_width(frame["std"].to_numpy(), frame["count"].to_numpy(), step)
+    frame["low"] = (frame["mean"] - np.nan_to_num(half)).clip(lower=floor)
+    frame["high"] = (frame["mean"] + np.nan_to_num(half)).clip(upper=ceiling)
     frame = frame.rename(columns={"mean": "value", "count": "num_seeds"})
     columns = ["variant", "epoch", "value", "low", "high", "num_seeds"]
     return frame[columns].sort_values(["variant", "epoch"], ignore_index=True)

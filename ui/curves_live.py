@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
+from core.data.datasets import DATASETS
 from core.training.runs import METRIC_COLUMNS, Run, read_metrics
 from ui import curves_insights, curves_view, resources, state
 from ui.curves_data import all_epochs
@@ -91,7 +92,8 @@ def _draw(selection: Selection, seen: Signature, choice: Choice) -> None:
 
 def _figures(shown: Selection, choice: Choice) -> list[Figure]:
     rows = epochs_of(shown)
-    return curves_view.figures(choice, rows[rows["variant"].isin(choice.variants)])
+    chosen = rows[rows["variant"].isin(choice.variants)]
+    return curves_view.figures(choice, chosen, DATASETS[shown.dataset].num_test)
 
 
 def epochs_of(shown: Selection) -> pd.DataFrame:

@@ -112,11 +112,18 @@ def caption(choice: Choice, selection: Selection) -> None:
         )
 
 
-def figures(choice: Choice, rows: pd.DataFrame) -> list[Figure]:
-    """A figure for each chosen quantity."""
+def figures(choice: Choice, rows: pd.DataFrame, num_test: int) -> list[Figure]:
+    """A figure for each chosen quantity; `num_test` test images decide what seeds that tie say."""
     theirs = history() if choice.published else history().iloc[:0]
     drawn = [
-        curves(quantity, rows, theirs, epochs=choice.epochs, log=choice.log)
+        curves(
+            quantity,
+            rows,
+            theirs,
+            epochs=choice.epochs,
+            log=choice.log,
+            step=100 / num_test if quantity.column == "test_accuracy_percent" else 0,
+        )
         for quantity in choice.quantities
     ]
     return [Figure(one, one.table, _name(one), choice.log, choice.singles) for one in drawn]

@@ -45,6 +45,14 @@ def test_lines_are_means_with_the_interval_of_the_mean(rows):
     assert lines.loc[("ln", 2)].to_dict() == {"value": 100, "low": 100, "high": 100, "num_seeds": 1}
 
 
+def test_seeds_that_tie_agree_to_one_image_only():
+    """Of 100 images both seeds fail on 3: spread 1 / √12 %, and t = 12.706 for one degree."""
+    rows = all_epochs([("gn", seed, metrics(97)) for seed in (1, 2)])
+    line = accuracy(rows, step=1).lines.iloc[0]
+    assert line["high"] == pytest.approx(97 + 12.706 / 24**0.5, abs=1e-3)
+    assert accuracy(rows).lines.iloc[0]["high"] == 97
+
+
 def test_epochs_limit_what_is_drawn(rows):
     shown = accuracy(rows, history(), epochs=(2, 2))
     assert set(shown.lines["epoch"]) == set(shown.published["epoch"]) == {2}
