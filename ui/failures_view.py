@@ -13,7 +13,7 @@ from core.analysis.metrics import failures, mean_interval, wilson_interval
 from core.data.datasets import DatasetInfo, DatasetStatus, get_dataset
 from core.errors import DataError
 from core.training.runs import Predictions, Run
-from ui import dataset_download, resources, state
+from ui import address, dataset_download, resources, state
 from ui.charts import VARIANT_LABELS
 
 VARIANT, SHOWN_SEED, IMAGE, PAGE = "variant_shown", "seed_shown", "image", "page"
@@ -77,32 +77,38 @@ def load_images(dataset: str) -> tuple[np.ndarray | None, DatasetStatus]:
 
 
 def choose_variant(view: View) -> str:
-    """The variant whose failures are shown."""
-    return st.segmented_control(
+    """The variant whose failures are shown; the address has its key, or as it once had its name."""
+    names = {label(key): key for key in view.runs} | {key: key for key in view.runs}
+    choice = address.Choice(VARIANT, names.get, next(iter(view.runs)))
+    chosen: str = st.segmented_control(
         "Variant",
         list(view.runs),
-        default=next(iter(view.runs)),
         required=True,
         format_func=label,
         label_visibility="collapsed",
         **RESET_PAGE,
-        **state.bound(VARIANT),
+        **choice.widget(),
     )
+    choice.settle(chosen, what="the variant", shown=label(chosen))
+    return chosen
 
 
 def choose_seed(view: View, key: str) -> int:
     """The seed whose failures are shown; asked only where the sidebar leaves several."""
-    seeds = [run.seed for run in view.runs[key]]
+    seeds = [str(run.seed) for run in view.runs[key]]
     if len(seeds) == 1:
-        return seeds[0]
-    return st.selectbox(
+        return int(seeds[0])
+    choice = address.one_of(SHOWN_SEED, seeds)
+    chosen: str = st.selectbox(
         "Seed shown",
         seeds,
         width=110,
         help="Pictures, matrix and classes show one seed; 'Who fails where' counts all.",
         **RESET_PAGE,
-        **state.bound(SHOWN_SEED),
+        **choice.widget(),
     )
+    choice.settle(chosen, what="seed", shown=f"seed {chosen}")
+    return int(chosen)
 
 
 def headline(view: View, key: str, seed: int) -> None:

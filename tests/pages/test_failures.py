@@ -19,6 +19,7 @@ from core.training.runs import read_predictions
 from ui import resources
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "failures.py"
+SHOWN = "chosen-variant_shown"
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def failed(root: Path, key: str, seed: int = 1) -> set[int]:
 
 
 def choose(page: AppTest, variant: str) -> None:
-    [choice] = [group for group in page.get("button_group") if group.key == "variant_shown"]
+    [choice] = [group for group in page.get("button_group") if group.key == SHOWN]
     choice.set_value(variant).run()
 
 
@@ -77,6 +78,24 @@ def test_another_variant_shows_its_own_failures(open_page, tmp_path):
     page = open_page()
     choose(page, "ln_l2")
     assert set(tiles(page)) == failed(tmp_path / "checkpoints", "ln_l2")
+
+
+@pytest.mark.parametrize("asked", ["ln", "Layer norm"])
+def test_the_address_names_the_variant_by_its_key_or_as_it_once_did(open_page, asked):
+    page = open_page(query={"variant_shown": asked})
+    assert page.markdown[1].value.startswith("**Layer norm is wrong on") and not page.warning
+    assert "ln" in page.query_params["variant_shown"]
+    choose(page, "gn_l1")
+    assert "gn_l1" in page.query_params["variant_shown"]
+
+
+def test_a_variant_or_seed_that_does_not_exist_is_said(open_page):
+    page = open_page({"digits": (1, 2)}, query={"variant_shown": "layer", "seed_shown": "9"})
+    assert not page.exception and page.markdown[1].value.startswith("**Group norm (seed 1)")
+    assert [warning.value for warning in page.warning] == [
+        "The address asks for the variant layer, which does not exist. This is Group norm.",
+        "The address asks for seed 9, which does not exist. This is seed 1.",
+    ]
 
 
 def test_the_address_reproduces_the_filters(open_page):
@@ -140,7 +159,7 @@ def test_several_seeds_are_counted(open_page, tmp_path):
     assert page.markdown[1].value.startswith(f"**Group norm (seed 1) is wrong on {sizes[0]} of")
     assert f"Over 3 seeds: {np.mean(sizes):.1f} wrong on average" in page.markdown[1].value
     assert "/3</td>" in drawing(page, "who")
-    page.selectbox(key="seed_shown").set_value(2).run()
+    page.selectbox(key="chosen-seed_shown").set_value(2).run()
     assert set(tiles(page)) == failed(root, "gn", 2)
 
 
@@ -148,7 +167,7 @@ def test_a_sidebar_seed_shows_that_training_alone(open_page, tmp_path):
     page = open_page({"digits": (1, 2)}, query={"seed": "2"})
     assert set(tiles(page)) == failed(tmp_path / "checkpoints", "gn", 2)
     assert "/2</td>" not in drawing(page, "who")
-    assert not [box for box in page.selectbox if box.key == "seed_shown"]
+    assert not [box for box in page.selectbox if box.key == "chosen-seed_shown"]
 
 
 def test_an_image_in_the_address_opens_with_all_variants(open_page, tmp_path):
@@ -227,6 +246,6 @@ def test_a_filter_survives_only_where_it_makes_sense(open_page):
 
 def test_changing_the_data_set_keeps_the_page_alive(open_page):
     page = open_page({"mnist": (1, 2), "digits": (1,)}, errors=150, query={"page": "2"})
-    page.selectbox(key="seed_shown").set_value(2).run()
+    page.selectbox(key="chosen-seed_shown").set_value(2).run()
     page.selectbox(key="dataset").set_value("digits").run()
     assert not page.exception and tiles(page)
