@@ -71,21 +71,6 @@ def labels(view: View) -> dict[str, str]:
     return {key: label(key) for key in view.runs}
 
 
-def csv_button(frame: pd.DataFrame, name: str) -> None:
-    """A small button that downloads `frame` as <name>.csv."""
-    st.download_button(
-        "CSV",
-        data=lambda: frame.to_csv(index=False).encode(),
-        file_name=f"{name}.csv",
-        mime="text/csv",
-        key=f"download-{name}",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-        help=f"Download {name.replace('-', ' ')} as CSV",
-    )
-
-
 def who_fails_where(view: View) -> None:
     """Every image on which any variant fails, beside how much the variants' failures overlap."""
     table = count_failing_seeds(view.failures)
@@ -123,7 +108,7 @@ def _who_table(view: View, table: pd.DataFrame, several: bool) -> None:
     st.caption(
         f"Cells: {cells}; a dot where it is right. Images that fail in most variants come first."
     )
-    csv_button(table, f"who-fails-where-{view.info.key}")
+    download_row(None, table, f"who-fails-where-{view.info.key}")
 
 
 def _overlap(view: View) -> None:
@@ -143,7 +128,7 @@ def _overlap(view: View) -> None:
             else ""
         )
     )
-    csv_button(frame, f"overlap-{view.info.key}")
+    download_row(None, frame, f"overlap-{view.info.key}")
 
 
 def one_image(view: View, key: str, seed: int) -> None:

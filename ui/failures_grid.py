@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.analysis.metrics import confusion_matrix
 from ui import failures_filters, failures_tables, images, resources, state
+from ui.downloads import download_file
 from ui.failures_data import ORDERS, sort_failures
 from ui.failures_view import PAGE, View, label, pick_image
 from ui.picker import pick
@@ -51,13 +52,11 @@ def _grid_header(view: View, name: str, shown: pd.DataFrame, total: int) -> str:
             order = st.selectbox(
                 "Order", list(ORDERS), width=170, label_visibility="collapsed", **state.bound(ORDER)
             )
-            st.download_button(
+            download_file(
                 "CSV",
-                data=lambda: to_csv(sort_failures(shown, order), view.info.class_names),
-                file_name=f"{name}.csv",
-                mime="text/csv",
-                icon=":material/download:",
-                on_click="ignore",
+                lambda: to_csv(sort_failures(shown, order), view.info.class_names),
+                "CSV",
+                name,
                 help="Download this list",
             )
     return order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -50,3 +51,12 @@ def test_only_the_files_made_last_are_kept(press):
     for _ in range(5):
         manager.remove_orphaned_files()
     assert len(storage._files_by_id) == 16
+
+
+def test_no_other_part_hands_out_files():
+    """A button that `ui.downloads` does not make may lead to an error page; see there."""
+    root = Path(__file__).resolve().parents[2]
+    files = [path for folder in ("ui", "pages") for path in (root / folder).glob("*.py")]
+    assert [path.name for path in files if "download_button(" in path.read_text()] == [
+        "downloads.py"
+    ]
