@@ -39,7 +39,7 @@ def classes(view: View, key: str) -> None:
         color=tables.variant_color(key),
         order=view.info.class_names,
     )
-    st.altair_chart(chart, alt=f"Test accuracy of {label(key)} for each class, with 95 % intervals")
+    st.altair_chart(chart, alt=classes_alt(frame, label(key)))
     st.caption(SEEDS_INTERVAL if len(view.runs[key]) > 1 else IMAGES_INTERVAL)
     download_row(chart, frame, f"classes-{view.info.key}-{key}")
 
@@ -64,6 +64,20 @@ def class_figures(view: View, key: str) -> pd.DataFrame:
         parts.append(published.drop(columns="variant").assign(kind=charts.PUBLISHED))
     frame = pd.concat(parts, ignore_index=True)
     return frame.assign(**{"class": [names[int(number)] for number in frame["class"]]})
+
+
+def classes_alt(frame: pd.DataFrame, name: str) -> str:
+    """The chart of `class_figures` in words: the accuracy and the interval of each class."""
+    shown = frame[frame["kind"].isin([charts.ONE_RUN, charts.MEAN])].to_dict("records")
+    parts = [
+        f"{row['class']} {row['accuracy_percent']:.2f} ({row['low_percent']:.2f} to "
+        f"{row['high_percent']:.2f})"
+        for row in shown
+    ]
+    return (
+        f"Test accuracy of {name} for each class in percent, with 95 % intervals: "
+        f"{'; '.join(parts)}."
+    )
 
 
 def labels(view: View) -> dict[str, str]:

@@ -209,6 +209,12 @@ def test_damaged_images_are_named_and_can_be_fetched_again(open_page, monkeypatc
     assert "Download MNIST" in [button.label for button in page.button]
 
 
+def test_the_class_chart_is_told_in_figures(open_page):
+    words = open_page({"mnist": (1, 2)}).get("vega_lite_chart")[0].proto.alt
+    assert words.startswith("Test accuracy of Group norm for each class in percent, with 95 % inte")
+    assert len(re.findall(r"\d [\d.]+ \([\d.]+ to [\d.]+\)", words)) == 10
+
+
 def test_published_figures_stand_beside_mnist_only(open_page):
     mnist = open_page({"mnist": (1,), "digits": (1,)})
     assert "published" in mnist.get("vega_lite_chart")[0].proto.spec
