@@ -140,6 +140,8 @@ def verdict_sentence(subject: Subject) -> str:
         return _opinions(subject)
     frame = verdicts(subject)
     wrong = frame[~frame["right"]]
+    if len(frame) == 1:
+        return _of_the_only_one(frame.iloc[0])
     if wrong.empty:
         return f"**All {len(frame)} variants are right.** {_least_certain(frame)}"
     if len(wrong) == len(frame) and wrong["predicted"].nunique() == 1:
@@ -151,6 +153,12 @@ def verdict_sentence(subject: Subject) -> str:
     )
     verb = "is" if len(wrong) == 1 else "are"
     return f"**{how_many} {len(frame)} variants {verb} wrong.** It is taken {taken}."
+
+
+def _of_the_only_one(verdict: pd.Series) -> str:
+    share = format_percent(verdict["probability"])
+    taken = f"takes it for {with_article(verdict['predicted'])}"
+    return f"**{verdict['label']} {'is right' if verdict['right'] else taken}**, with {share}."
 
 
 def _opinions(subject: Subject) -> str:

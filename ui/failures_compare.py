@@ -93,17 +93,24 @@ def who_fails_where(view: View) -> None:
         st.success("No variant fails on any test image.")
         return
     several = any(len(runs) > 1 for runs in view.runs.values())
-    everywhere = int((table["variants"] == len(view.runs)).sum())
-    any_seed = " in any seed" if several else ""
-    st.write(
-        f"{len(table)} test images fail in at least one of {len(view.runs)} variants{any_seed}; "
-        f"{everywhere} fail in every variant{' in at least one seed' if several else ''}."
-    )
+    st.write(_who_sentence(view, table, several))
     left, right = st.columns([3, 2], gap="large")
     with left:
         _who_table(view, table, several)
     with right:
         _overlap(view)
+
+
+def _who_sentence(view: View, table: pd.DataFrame, several: bool) -> str:
+    num, everywhere = len(table), int((table["variants"] == len(view.runs)).sum())
+    images = f"{num} test image{'s fail' if num > 1 else ' fails'}"
+    if len(view.runs) == 1:
+        return f"{images} in {label(next(iter(view.runs)))}{' in any seed' if several else ''}."
+    any_seed, one_seed = (" in any seed", " in at least one seed") if several else ("", "")
+    return (
+        f"{images} in at least one of {len(view.runs)} variants{any_seed}; {everywhere} "
+        f"fail{'s' * (everywhere == 1)} in every variant{one_seed}."
+    )
 
 
 def _who_table(view: View, table: pd.DataFrame, several: bool) -> None:

@@ -43,11 +43,11 @@ def paged(num_rows: int, size: int, name: str) -> slice:
 
 
 def _grid_header(view: View, name: str, shown: pd.DataFrame, total: int) -> str:
-    count = f"All {total}" if len(shown) == total else f"{len(shown)} of {total}"
+    count = _count(len(shown), total)
     with st.container(
         horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"
     ):
-        st.header(f"{count} failures", anchor=False, width="content")
+        st.header(count, anchor=False, width="content")
         with st.container(horizontal=True, width="content", vertical_alignment="bottom"):
             order = st.selectbox(
                 "Order", list(ORDERS), width=170, label_visibility="collapsed", **state.bound(ORDER)
@@ -60,6 +60,14 @@ def _grid_header(view: View, name: str, shown: pd.DataFrame, total: int) -> str:
                 help="Download this list",
             )
     return order
+
+
+def _count(shown: int, total: int) -> str:
+    """Such as "All 5 failures", "1 failure" or "2 of 5 failures"."""
+    failures = f"{total} failure{'s' * (total != 1)}"
+    if shown < total:
+        return f"{shown} of {failures}"
+    return f"All {failures}" if total > 1 else failures
 
 
 def to_csv(shown: pd.DataFrame, class_names: tuple[str, ...]) -> bytes:
@@ -75,7 +83,9 @@ def _nothing(view: View, key: str, total: int) -> None:
     if not total:
         st.success(f"{label(key)} is right on every test image of {view.info.label}.")
         return
-    st.info(f"None of the {total} failures of {label(key)} passes all filters.")
+    one = f"The only failure of {label(key)} does not pass"
+    which = f"None of the {total} failures of {label(key)} passes" if total > 1 else one
+    st.info(f"{which} all filters.")
     failures_filters.clear_button("clear-nothing")
 
 

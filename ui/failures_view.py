@@ -124,8 +124,9 @@ def headline(view: View, key: str, seed: int) -> None:
     sets = {name: set(frame["index"]) for name, frame in view.of_seed(seed).items()}
     others = [found for name, found in sets.items() if name != key]
     if others:
+        common = len(set.intersection(*sets.values()))
         lines.append(
-            f"{len(set.intersection(*sets.values()))} of them fail in all {len(sets)} variants, "
+            f"{common} of them fail{'s' * (common == 1)} in all {len(sets)} variants, "
             f"{len(sets[key].difference(*others))} in this one alone."
         )
     st.markdown(" ".join(lines + _over_seeds(view, key)))

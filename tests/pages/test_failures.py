@@ -152,6 +152,14 @@ def test_filters_that_leave_nothing_say_so_and_can_be_cleared(open_page):
     assert headings(page)[0] == "All 5 failures" and page.slider(key="percent").value == (0, 100)
 
 
+def test_a_single_failure_is_not_counted_as_several(open_page):
+    page = open_page(errors=1, variants=["gn"])
+    assert headings(page)[0] == "1 failure"
+    assert "1 test image fails in Group norm." in [part.value for part in page.markdown]
+    page.slider(key="percent").set_value((0, 0)).run()
+    assert page.info[0].value == "The only failure of Group norm does not pass all filters."
+
+
 def test_several_seeds_are_counted(open_page, tmp_path):
     page = open_page({"digits": (1, 2, 3)})
     root = tmp_path / "checkpoints"

@@ -94,6 +94,8 @@ def test_every_class_has_a_probability_and_they_sum_to_one():
             "**All 2 variants are wrong.** It is taken for a 9 by Group norm; for an 8 by Layer "
             "norm.",
         ),
+        ({"gn": 4}, "**Group norm is right**, with 69 %."),
+        ({"gn": 9}, "**Group norm takes it for a 9**, with "),
     ],
 )
 def test_one_sentence_says_who_is_wrong_and_how(said, sentence):
