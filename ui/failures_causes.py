@@ -142,12 +142,19 @@ def _survey(view: View) -> None:
     if frame.empty:
         return
     st.markdown(survey_answer(frame, {key: label(key) for key in view.runs}))
+    frame = frame.assign(**{end: frame[end].clip(-1, 1) for end in ("low", "high")})
     pick(charts.survey_table(frame, {key: label(key) for key in view.runs}), key="survey")
-    seeds = int(frame["num_seeds"].max())
-    several = f"Means over {seeds} seeds, intervals cover other images and other seeds."
-    over = several if seeds > 1 else "This seed only."
-    st.caption(CHANGES.format(seeds=over))
+    st.caption(CHANGES.format(seeds=_seeds(frame["num_seeds"])))
     download_row(None, frame, f"failure-survey-{view.info.key}")
+
+
+def _seeds(counts: pd.Series) -> str:
+    fewest, most = int(counts.min()), int(counts.max())
+    if most == 1:
+        return "One seed each: intervals cover other images only."
+    alone = "" if fewest > 1 else "; those of variants with one seed cover other images only"
+    said = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"Means over {said} seeds, intervals cover other images and other seeds{alone}."
 
 
 def _compute(runs: Sequence[Run], on_progress: Callable[[int, int], None]) -> dict[str, dict]:

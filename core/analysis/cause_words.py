@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -24,11 +24,11 @@ def answer(found: FailureCauses) -> list[str]:
 def _apart(found: FailureCauses) -> list[str]:
     rows = found.causes[found.causes["norm"] != ALL]
     if found.named.empty:
-        smallest = math.exp(_half_width(rows))
+        smallest = _range([math.exp(half) for half in _half_widths(rows)], ".2f")
         return [
             f"**No property of the images sets a normalization apart.** Of {len(rows)} "
             "interactions of a normalization with a property none differs from 0 by more than "
-            f"chance; to be seen, one must multiply the odds of failing by about {smallest:.2f} "
+            f"chance; to be seen, one must multiply the odds of failing by about {smallest} "
             "per standard deviation."
         ]
     return [
@@ -65,8 +65,13 @@ def _scope(found: FailureCauses) -> str:
     runs = sorted(set(found.num_runs.values()))
     failing = sorted(found.num_failing.values())
     images = f"{failing[0]} to {failing[-1]} of {found.num_images:,} test images fail per variant"
-    if not found.several_seeds:
-        return f"{images}. **This seed only:** other seeds fail on other images."
+    if runs[-1] == 1:
+        return f"{images}. **One seed each:** other seeds fail on other images."
+    if runs[0] == 1:
+        return (
+            f"{images}, in any of 1 to {runs[-1]} seeds. **As some variant has one seed, intervals "
+            "cover other images only**; other seeds fail on other images."
+        )
     seeds = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
     return f"{images}, in any of {seeds} seeds; intervals cover other images and other seeds."
 
@@ -78,11 +83,11 @@ def survey_answer(frame: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """
     named = frame[frame["named"]].sort_values("effect", ascending=False)
     if named.empty:
-        smallest = 100 * _half_width(frame)
+        smallest = _range([100 * half for half in _half_widths(frame)], ".0f")
         return (
             f"**None of {len(frame)} small changes and repaired layers puts more failures right "
             "than it breaks correct images that are equally close to the boundary**, beyond "
-            f"chance. A difference must reach about {smallest:.0f} points to be seen."
+            f"chance. To be seen, a difference must reach about {smallest} points."
         )
     parts = [
         f"{change_label(row)} under {labels.get(row['variant'], row['variant'])} "
@@ -98,9 +103,14 @@ def survey_answer(frame: pd.DataFrame, labels: Mapping[str, str]) -> str:
     )
 
 
-def _half_width(frame: pd.DataFrame) -> float:
-    """Of the median interval: about the smallest effect that it would show."""
-    return float((frame["high"] - frame["low"]).median()) / 2
+def _half_widths(frame: pd.DataFrame) -> tuple[float, float]:
+    """Of the narrowest and of the widest interval: about the smallest effects they would show."""
+    half = (frame["high"] - frame["low"]) / 2
+    return float(half.min()), float(half.max())
+
+
+def _range(ends: Sequence[float], digits: str) -> str:
+    return " to ".join(dict.fromkeys(f"{end:{digits}}" for end in ends))
 
 
 def change_label(row: Mapping) -> str:

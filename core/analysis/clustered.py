@@ -16,6 +16,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from core.analysis.seed_spread import student_quantile
+from core.config import variant_label
 from core.errors import UsageError
 
 MAX_LOG_ODDS = 8
@@ -48,10 +50,8 @@ class Estimates:
         variance = weights @ self.by_image @ weights
         quantile = NormalDist().inv_cdf(1 - alpha / 2)
         if self.two_way is not None:
-            from scipy.special import stdtrit
-
             variance = max(variance, weights @ self.two_way @ weights)
-            quantile = float(stdtrit(self.freedom, 1 - alpha / 2))
+            quantile = student_quantile(self.freedom, alpha)
         half = quantile * float(np.sqrt(variance))
         return value, value - half, value + half
 
@@ -108,8 +108,9 @@ def _fit(key: str, failing: np.ndarray, design: np.ndarray) -> np.ndarray:
         slopes, converged = np.full(design.shape[1], np.nan), False
     if not converged or not np.all(np.abs(slopes[1:]) < MAX_LOG_ODDS):
         raise UsageError(
-            f"No regression: failures of {key} and its other images can be told apart exactly, or "
-            "nearly so, and effects have no finite size. Add seeds, so that there are more."
+            f"No regression: failures of {variant_label(key)} and its other images can be told "
+            "apart exactly, or nearly so, and effects have no finite size. Add seeds, so that "
+            "there are more."
         )
     return slopes
 

@@ -20,6 +20,7 @@ import pandas as pd
 
 from core.analysis.clustered import Estimates, logistic_slopes, mean_differences
 from core.analysis.significance import ALPHA
+from core.config import variant_label
 from core.errors import UsageError
 from core.training.runs import Predictions
 
@@ -122,8 +123,8 @@ def _check(wrong: Mapping[str, np.ndarray], norms: set[str], z: np.ndarray) -> N
     key, fewest = min(_count_failing(wrong).items(), key=lambda item: item[1])
     if fewest < needed:
         raise UsageError(
-            f"Too few failures: {key} fails on {fewest} images, and {z.shape[1]} properties need "
-            f"{needed}. Show all seeds, or train more."
+            f"Too few failures: {variant_label(key)} fails on {fewest} images, and {z.shape[1]} "
+            f"properties need {needed}. Show all seeds, or train more."
         )
     if not np.all(z.std(axis=0) > 0):
         raise UsageError("Some property is the same for all images: nothing can depend on it.")

@@ -135,7 +135,9 @@ def test_too_few_failures_are_refused_with_the_reason():
     predictions, properties = simulate(5)
     run = predictions["ln"][0]
     predictions["ln"] = [Predictions(run.logits, run.targets.copy(), run.targets)]
-    with pytest.raises(UsageError, match=r"Too few failures: ln fails on 0 images.*need 30"):
+    with pytest.raises(
+        UsageError, match=r"Too few failures: Layer norm fails on 0 images.*need 30"
+    ):
         failure_causes(predictions, NORMS, properties)
 
 
@@ -151,7 +153,7 @@ def test_exact_separation_is_said_and_gives_no_figures():
         predictions["gn"][0].predicted != predictions["gn"][0].targets, 1, -1
     )
     predictions["gn"] = predictions["gn"][:1]
-    with pytest.raises(UsageError, match="gn.*told apart exactly"):
+    with pytest.raises(UsageError, match="Group norm.*told apart exactly"):
         failure_causes(predictions, NORMS, properties)
 
 

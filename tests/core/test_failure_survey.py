@@ -200,7 +200,7 @@ def test_the_answer_names_what_repairs_more_or_says_that_nothing_does():
     said = survey_answer(named, {"gn": "Group norm"})
     assert "1 of 2" in said and "Contrast: higher (×1.25) under Group norm (60 % repaired" in said
     none = survey_answer(survey_frame({"gn": [document_of((12, 10, 5))]}), {})
-    assert none.startswith("**None of 1 small changes") and "points to be seen" in none
+    assert none.startswith("**None of 1 small changes") and "must reach about" in none
 
 
 def test_rows_are_named_in_words():
@@ -234,7 +234,7 @@ def test_a_named_cause_is_said_with_its_odds():
         "mean of all."
     )
     assert "lower contrast (odds of failing ×2.01" in said[1]
-    assert "10 seeds" in said[2] and "This seed only" not in said[2]
+    assert "10 seeds" in said[2] and "One seed each" not in said[2]
 
 
 def test_a_negative_answer_is_said_as_plainly():
@@ -242,4 +242,4 @@ def test_a_negative_answer_is_said_as_plainly():
     assert said[0].startswith("**No property of the images sets a normalization apart.** Of 1 ")
     assert "by about 1.65 per standard deviation" in said[0]
     assert said[1] == "No property makes all normalizations together fail more or less."
-    assert "**This seed only:**" in said[2]
+    assert "**One seed each:**" in said[2]

@@ -66,9 +66,9 @@ def test_the_survey_of_the_shipped_runs_is_there_at_once(shipped):
 def test_one_seed_with_few_failures_is_refused_with_the_reason():
     page = opened(seed="1")
     [said] = [text for text in texts(page.info) if text.startswith("No comparison")]
-    assert "Too few failures: bn_l1" in said and "Show all seeds" in said
+    assert "Too few failures: Batch norm" in said and "Show all seeds" in said
     assert survey(page) is not None
-    assert any("This seed only." in text for text in texts(page.caption))
+    assert any("One seed each: intervals" in text for text in texts(page.caption))
 
 
 def test_runs_without_a_survey_are_offered_one(fake_checkpoints):
