@@ -32,7 +32,7 @@ with verdict, st.spinner("Comparing all pairs of variants…"):
     overview_view.verdict(pairs, selection)
 overview_view.pair_matrix(pairs)
 overview_view.single_runs(runs)
-overview_view.explanation(several=selection.most_seeds > 1)
+overview_view.explanation(selection)
 nuisance_settings.rest()
 with greeting:
     nuisance_greeting.show(selection)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+import pandas as pd
+
+from core.analysis.significance import compare_pairs
 from core.training.runs import Predictions
 
 HARDNESS = np.where(np.arange(10_000) % 10 == 0, 9.1, 0.1)
@@ -23,3 +27,9 @@ def simulate(num_seeds, error_rate, rng):
         predictions(np.flatnonzero(rng.random(len(HARDNESS)) < error_rate * HARDNESS))
         for _ in range(num_seeds)
     ]
+
+
+def compare(runs: Mapping[str, Sequence[Predictions]], **options: float) -> pd.DataFrame:
+    """`compare_pairs` of runs whose seeds are 1, 2, 3, …"""
+    numbered = {key: dict(enumerate(several, start=1)) for key, several in runs.items()}
+    return compare_pairs(numbered, **options)

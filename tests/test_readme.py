@@ -50,9 +50,9 @@ def test_results_are_those_of_the_shipped_runs(key):
 
 
 def test_the_differences_that_are_named_are_those_that_are_resolved():
-    found: dict[str, list] = {key: [] for key in VARIANTS}
+    found: dict[str, dict] = {key: {} for key in VARIANTS}
     for run in list_runs(ROOT / "checkpoints", "mnist"):
-        found[run.path.parent.name].append(read_predictions(run.path))
+        found[run.path.parent.name][run.seed] = read_predictions(run.path)
     pairs = compare_pairs(found)
     resolved = pairs[pairs["resolved"]]
     row = resolved.iloc[0]  # of its two, a is the worse one

@@ -34,11 +34,15 @@ def verdict(pairs: pd.DataFrame, selection: Selection) -> None:
 def accuracies(variants: pd.DataFrame, runs: pd.DataFrame) -> None:
     """The dot-and-interval plot, with its legend in words."""
     several = variants["num_seeds"].max() > 1
+    one_seed = variants.loc[variants["num_seeds"] == 1, "label"]
     legend = [
         "Dot: mean over the seeds." if several else "Dot: this run.",
         "Bar: 95 % interval of that mean, on these very images."
         if several
-        else "Bar: 95 % interval.",
+        else "Bar: 95 % interval, for other images.",
+        f"One seed only, so for other images: {', '.join(one_seed)}."
+        if several and len(one_seed)
+        else "",
         "Small dots above: single seeds." if several else "",
         "Diamond below: published." if variants["published_percent"].notna().any() else "",
     ]
@@ -144,20 +148,23 @@ def single_runs(runs: pd.DataFrame) -> None:
         )
 
 
-def explanation(*, several: bool) -> None:
+def explanation(selection: Selection) -> None:
     """How the intervals and the word "resolved" are made."""
     with st.expander("How the intervals are made", icon=":material/help:"):
-        st.markdown(SEVERAL_SEEDS if several else ONE_SEED)
+        if selection.most_seeds > 1:
+            st.markdown(SEVERAL_SEEDS)
+        if selection.fewest_seeds == 1:
+            st.markdown(ONE_SEED)
         st.markdown(PAIRS)
 
 
 ONE_SEED = """
-**Interval of one variant.** One network got *e* of *n* test images wrong. Another *n* images of the
+**Interval of one seed.** One network got *e* of *n* test images wrong. Another *n* images of the
 same kind would give another count; Wilson's score interval holds the accuracies that are compatible
 with the count at 95 %. It says nothing about another training: that needs more seeds.
 """
 SEVERAL_SEEDS = """
-**Interval of one variant.** Each seed is one training with its own initial weights and order of
+**Interval over seeds.** Each seed is one training with its own initial weights and order of
 images. The interval is Student's *t* at 95 % around the mean of the seeds: where the mean over all
 seeds may lie, on these test images. With two or three seeds it is wide because the spread
 between seeds is itself hardly known.
@@ -167,8 +174,10 @@ PAIRS = """
 networks see the same images; and two that do not can belong to an unresolved one, because the
 intervals over seeds leave out that other images would give other counts. So pairs are compared
 directly: with one seed each by McNemar's exact test and Newcombe's interval, with several by
-Student's *t*, which reckons with other seeds and other images. How much seeds differ is pooled over
-all variants shown, unless those of one of the two differ more. All pairs are judged together:
+Student's *t*, which reckons with other seeds and other images. How much seeds differ is taken from
+the variant itself if it has five or more, else pooled over all variants shown, unless its own
+differ more. Seeds are not paired, although variants of one seed share initial weights and batches;
+where these act alike, intervals are wider than they need be. All pairs are judged together:
 intervals hold jointly at 95 %, and *p* values are adjusted by Holm's method. A difference is
 **resolved** if its interval excludes 0 and its adjusted *p* is below 0.05.
 """

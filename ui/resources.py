@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.errors import RunError
+from core.errors import RunError, UsageError
 from core.training.insights import read_insights
 from core.training.runs import (
     INSIGHTS_FILE,
@@ -31,6 +31,7 @@ from core.training.runs import (
 )
 from core.training.storage import sha256
 from ui import state
+from ui.markdown import escape
 from ui.pooling import Pool, pool
 
 if TYPE_CHECKING:
@@ -164,19 +165,24 @@ def _predictions(path: str, digest: str) -> Predictions:
 def compare(by_variant: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """Every pair of variants, as `core.analysis.significance.compare_pairs` gives it."""
     keys = tuple(
-        (key, tuple((str(r.path), r.digest) for r in rs)) for key, rs in by_variant.items()
+        (key, tuple((r.seed, str(r.path), r.digest) for r in rs)) for key, rs in by_variant.items()
     )
     try:
         return _compare(keys)
     except RunError as error:
         _stop_without(str(error))
+    except UsageError as error:
+        st.warning(escape(str(error)), icon=":material/warning:")
+        st.stop()
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _compare(keys: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> pd.DataFrame:
+def _compare(keys: tuple[tuple[str, tuple[tuple[int, str, str], ...]], ...]) -> pd.DataFrame:
     from core.analysis.significance import compare_pairs
 
-    return compare_pairs({key: [_predictions(*run) for run in group] for key, group in keys})
+    return compare_pairs(
+        {key: {seed: _predictions(*run) for seed, *run in group} for key, group in keys}
+    )
 
 
 def dataset_status(key: str) -> DatasetStatus:

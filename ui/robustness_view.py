@@ -109,9 +109,10 @@ def _document(dataset: str, found: pd.DataFrame) -> dict:
 def _what_intervals_are(selection: Selection) -> str:
     images = f"{selection.runs[0].final['num_images']:,} test images"
     if selection.most_seeds > 1:
+        alone = "; of one seed, for other images (Wilson)" if selection.fewest_seeds == 1 else ""
         return (
             f"Means over {selection.seeds_said} on {images}; 95 % intervals of the mean "
-            "(Student's t)."
+            f"(Student's t{alone})."
         )
     one = len(selection.seeds) == 1
     alone = f"This seed ({selection.seeds[0]}) alone" if one else "One seed each"

@@ -58,13 +58,18 @@ class Selection:
         return max(map(len, self.by_variant.values()), default=0)
 
     @property
+    def fewest_seeds(self) -> int:
+        """How many seeds the variant with the fewest of them has."""
+        return min(map(len, self.by_variant.values()), default=0)
+
+    @property
     def seeds_said(self) -> str:
         """How many seeds the variants have: "seed 1", "10 seeds", or "1 to 10 seeds"."""
         if self.most_seeds == 1:
             return f"seed {self.seeds[0]}" if len(self.seeds) == 1 else "one seed each"
-        fewest = min(map(len, self.by_variant.values()))
-        counts = f"{fewest} to " if fewest < self.most_seeds else ""
-        return f"{counts}{self.most_seeds} seeds"
+        fewest, most = self.fewest_seeds, self.most_seeds
+        counts = f"{fewest} to " if fewest < most else ""
+        return f"{counts}{most} seeds"
 
 
 def bound(name: str) -> dict[str, Any]:

@@ -7,20 +7,22 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-FEW_SEEDS = 5
-"""With fewer seeds than this it is hardly known how much they differ."""
+from core.analysis.significance import FEW_SEEDS
+
 ONE_SEED_NOTE = (
     "With one seed each this compares trained networks (checkpoints), not methods: "
     "another seed can give another order."
 )
 SEVERAL_SEEDS_NOTE = "With several seeds each this compares methods, over seeds and images."
 SOME_ONE_SEED_NOTE = (
-    "Pairs in which a variant has one seed compare trained networks (checkpoints), where another "
-    "seed can give another order; the others compare methods, over seeds and images."
+    "Pairs in which a variant has one seed compare trained networks (checkpoints), of the same "
+    "seed if both have it, where another seed can give another order; the others compare methods, "
+    "over seeds and images."
 )
 FEW_SEEDS_NOTE = (
-    f"With fewer than {FEW_SEEDS} seeds it is hardly known how much seeds differ, so only large "
-    "differences can be resolved."
+    f"With fewer than {FEW_SEEDS} seeds it is hardly known how much seeds differ: only large "
+    "differences can be resolved, and if a variant varies much between seeds even these may be "
+    "chance."
 )
 NUM_NAMED = 3
 

@@ -24,14 +24,16 @@ class SeedSpread:
         by_chance = sum(chance)
         return cls(max(1.0, sum(between) / by_chance) if by_chance else 1.0, freedom)
 
-    def quantile(self, alpha: float) -> float:
-        """Student's t that both tails together exceed with probability `alpha`."""
-        from scipy.special import stdtrit
 
-        return float(stdtrit(self.freedom, 1 - alpha / 2))
+def student_quantile(freedom: float, alpha: float) -> float:
+    """Student's t that both tails together exceed with probability `alpha`."""
+    from scipy.special import stdtrit
 
-    def tails(self, t: float) -> float:
-        """The probability of both tails beyond ± `t`."""
-        from scipy.special import stdtr
+    return float(stdtrit(freedom, 1 - alpha / 2))
 
-        return 2 * float(stdtr(self.freedom, -abs(t)))
+
+def student_tails(freedom: float, t: float) -> float:
+    """The probability of both tails beyond ± `t`."""
+    from scipy.special import stdtr
+
+    return 2 * float(stdtr(freedom, -abs(t)))

@@ -5,9 +5,11 @@ N image, K seed. Two questions, two methods:
 - One seed each: do these two *checkpoints* differ on images like these? Exact McNemar test,
   adjusted by Holm, and Newcombe's score interval of a paired difference (Statistics in Medicine
   17, 1998, pages 2635-2650, method 10). A difference is resolved where both say so.
-- Several seeds each: do the two *methods* differ? Student's t, with a variance for other images and
-  other seeds (Cameron, Gelbach and Miller, Journal of Business and Economic Statistics 29, 2011:
-  two-way clustering) and degrees of freedom of the seeds of all variants together.
+- Several seeds each: do the two *methods* differ? Student's t. Its variance is that of other
+  images, plus how much more seeds differ than chance makes them on the same images; its degrees of
+  freedom are Satterthwaite's (Biometrics Bulletin 2, 1946). A variant with five seeds or more is
+  taken by its own spread; that of fewer is hardly known, and pooled over all variants unless its
+  own is larger. That variants share seeds is not used.
 
 Intervals hold jointly for the family shown together: each has level 1 - 0.05 / pairs (Bonferroni).
 """
@@ -23,11 +25,14 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.metrics import wilson_interval
-from core.analysis.seed_spread import SeedSpread
+from core.analysis.seed_spread import SeedSpread, student_quantile, student_tails
+from core.config import variant_label
 from core.errors import UsageError
 from core.training.runs import Predictions
 
 ALPHA = 0.05
+FEW_SEEDS = 5
+"""With fewer seeds than this it is hardly known how much they differ."""
 MARGIN_PERCENT = 0.05
 """The smallest difference that matters, declared before looking: 5 images of 10,000."""
 MCNEMAR = "McNemar exact, Newcombe interval"
@@ -91,15 +96,16 @@ def smallest_gap(disagreements: int, alpha: float) -> int:
 
 
 def compare_pairs(
-    predictions: Mapping[str, Sequence[Predictions]], margin_percent: float = MARGIN_PERCENT
+    predictions: Mapping[str, Mapping[int, Predictions]], margin_percent: float = MARGIN_PERCENT
 ) -> pd.DataFrame:
     """Every pair of variants: the difference in accuracy, its joint interval, and a verdict.
 
-    `predictions` maps a variant to one `Predictions` per seed, all on one test set. Where one of a
-    pair has one seed only, the first seed of each is compared. Columns, one row per pair:
+    `predictions` maps a variant to its `Predictions` by seed, all on one test set. Where one of a
+    pair has one seed only, the other's network of the same seed is compared, or else its first.
+    Columns, one row per pair:
 
     - `a, b`; `difference_percent` (accuracy a - b, in percentage points), `low_percent,
-      high_percent`: its interval, joint over all pairs at 95 %;
+      high_percent`: its interval, joint over all pairs at 95 %, cut off at ± 100;
     - `only_a_wrong, only_b_wrong`: images, for several seeds the mean over pairs of seeds;
     - `p_holm`: adjusted over all pairs; `resolved`: the interval excludes 0 and p_holm < 0.05;
       `equivalent`: the interval lies within ± `margin_percent`;
@@ -117,7 +123,7 @@ def compare_pairs(
     rows = [
         _methods_row(several[a], several[b], spread, alpha)
         if a in several and b in several
-        else _mcnemar_row(wrong[a][0], wrong[b][0], alpha)
+        else _mcnemar_row(*_one_of_each(wrong[a], wrong[b]), alpha)
         for a, b in pairs
     ]
     frame = pd.DataFrame(rows, columns=ROW_COLUMNS)
@@ -143,14 +149,25 @@ ROW_COLUMNS = (
 )
 
 
-def _wrong_images(key: str, runs: Sequence[Predictions]) -> np.ndarray:
+def _wrong_images(key: str, runs: Mapping[int, Predictions]) -> dict[int, np.ndarray]:
     if not runs:
-        raise UsageError(f"{key} has no finished run to compare: train it or leave it out.")
-    return np.stack([run.predicted != run.targets for run in runs])
+        name = variant_label(key)
+        raise UsageError(f"{name} has no finished run to compare: train it or leave it out.")
+    return {seed: run.predicted != run.targets for seed, run in runs.items()}
 
 
-def _check_same_images(predictions: Mapping[str, Sequence[Predictions]]) -> None:
-    runs = [run for several in predictions.values() for run in several]
+def _one_of_each(
+    a: Mapping[int, np.ndarray], b: Mapping[int, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of the same seed, if there is one, since these start from the same weights."""
+    common = [seed for seed in a if seed in b]
+    return (
+        (a[common[0]], b[common[0]]) if common else (next(iter(a.values())), next(iter(b.values())))
+    )
+
+
+def _check_same_images(predictions: Mapping[str, Mapping[int, Predictions]]) -> None:
+    runs = [run for several in predictions.values() for run in several.values()]
     if any(not np.array_equal(run.targets, runs[0].targets) for run in runs):
         raise UsageError("The runs were tested on different images: compare runs of one data set.")
 
@@ -188,17 +205,23 @@ class _Seeds:
     num_seeds: int
 
     @classmethod
-    def of(cls, wrong: np.ndarray) -> _Seeds:
+    def of(cls, runs: Mapping[int, np.ndarray]) -> _Seeds:
+        wrong = np.stack(list(runs.values()))
         num_seeds, num_images = wrong.shape
         fails = wrong.mean(axis=0)
         by_image = (fails * (1 - fails)).sum() * num_seeds / (num_seeds - 1)
         between = float(wrong.mean(axis=1).var(ddof=1))
         return cls(fails, between, float(by_image) / num_images**2, num_seeds)
 
-    def beyond_chance(self, spread: SeedSpread) -> float:
-        """How much more the mean error rate varies with the seeds than by chance; its variance."""
-        own, pooled = self.between - self.chance, (spread.dispersion - 1) * self.chance
-        return max(own, pooled) / self.num_seeds
+    def beyond_chance(self, pooled: SeedSpread) -> tuple[float, float]:
+        """How much more the mean error rate varies with the seeds than by chance, a variance, and
+        what Satterthwaite's degrees of freedom need of it: its own variance, halved.
+        """
+        own, of_all = self.between - self.chance, (pooled.dispersion - 1) * self.chance
+        if self.num_seeds < FEW_SEEDS and of_all >= own:
+            return of_all / self.num_seeds, 0.0
+        of_mean = self.between / self.num_seeds
+        return max(own, 0.0) / self.num_seeds, of_mean**2 / (self.num_seeds - 1)
 
 
 def _pool(variants: Sequence[_Seeds]) -> SeedSpread:
@@ -207,7 +230,7 @@ def _pool(variants: Sequence[_Seeds]) -> SeedSpread:
     return SeedSpread.pool(between, chance, sum(one.num_seeds - 1 for one in variants))
 
 
-def _methods_row(a: _Seeds, b: _Seeds, spread: SeedSpread, alpha: float) -> dict:
+def _methods_row(a: _Seeds, b: _Seeds, pooled: SeedSpread, alpha: float) -> dict:
     """One pair of variants with several seeds each.
 
     Summing over images counts what chance makes of each seed already. Half an image is added to
@@ -216,16 +239,19 @@ def _methods_row(a: _Seeds, b: _Seeds, spread: SeedSpread, alpha: float) -> dict
     gaps, num_images = b.fails - a.fails, len(a.fails)
     difference = float(gaps.mean())
     of_images = float(((gaps - difference) ** 2).sum() + 1) / num_images**2
-    error = math.sqrt(of_images + a.beyond_chance(spread) + b.beyond_chance(spread))
-    half = spread.quantile(alpha) * error
+    (of_a, unsure_a), (of_b, unsure_b) = a.beyond_chance(pooled), b.beyond_chance(pooled)
+    variance, unsure = of_images + of_a + of_b, unsure_a + unsure_b
+    # Never more than the seeds of all variants have, as some variance may be small by chance.
+    freedom = min(pooled.freedom, variance**2 / unsure) if unsure else pooled.freedom
+    half = student_quantile(freedom, alpha) * math.sqrt(variance)
     return {
         "difference_percent": 100 * difference,
-        "low_percent": 100 * (difference - half),
-        "high_percent": 100 * (difference + half),
+        "low_percent": 100 * max(difference - half, -1.0),
+        "high_percent": 100 * min(difference + half, 1.0),
         "only_a_wrong": (a.fails * (1 - b.fails)).sum(),
         "only_b_wrong": (b.fails * (1 - a.fails)).sum(),
-        "p": spread.tails(difference / error),
-        "resolvable_errors": num_images * half,
+        "p": student_tails(freedom, difference / math.sqrt(variance)),
+        "resolvable_errors": num_images * min(half, 1.0),
         "num_images": num_images,
         "num_seeds": min(a.num_seeds, b.num_seeds),
         "method": STUDENT,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.clustered import estimates
-from core.analysis.seed_spread import SeedSpread
+from core.analysis.seed_spread import SeedSpread, student_quantile
 from core.analysis.significance import ALPHA, paired_interval
 
 NAME = "failure_pairs"
@@ -103,7 +103,7 @@ def _summarize(found: Sequence[Outcomes], alpha: float, seeds: SeedSpread) -> tu
         low, high = paired_interval(both, only_broken, only_repaired, len(repaired), 1 - alpha)
     else:
         variance = max(_clustered(found), seeds.dispersion * _of_mean(found))
-        half = seeds.quantile(alpha) * math.sqrt(variance)
+        half = student_quantile(seeds.freedom, alpha) * math.sqrt(variance)
         low, high = effect - half, effect + half
     means = np.mean([one.shares for one in found], axis=0).tolist()
     num_failures = sum(len(one.failing) for one in found)

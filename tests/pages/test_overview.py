@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import VARIANTS
+from tests.fixtures_runs import write_run
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "overview.py"
 
@@ -60,6 +62,23 @@ def test_several_seeds_are_averaged(fake_checkpoints):
     assert "Published accuracy (%)" not in column
 
 
+def test_one_seed_beside_several_is_said_to_have_another_interval(fake_checkpoints):
+    root = fake_checkpoints({"digits": (1, 2, 3)}, num_images=100)
+    for seed in (2, 3):
+        shutil.rmtree(root / "digits" / "ln" / f"seed-{seed}")
+    app = page()
+    assert "One seed only, so for other images: Layer norm." in captions(app)
+    said = " ".join(text.value for text in app.markdown)
+    assert "**Interval over seeds.**" in said and "**Interval of one seed.**" in said
+
+
+def test_runs_tested_on_other_images_are_said_to_be_so(fake_checkpoints):
+    root = fake_checkpoints({"digits": (1,)}, num_images=100)
+    shutil.rmtree(root / "digits" / "ln")
+    write_run(root, "digits", VARIANTS["ln"], 1, num_images=110)
+    assert "tested on different images" in page().warning[0].value
+
+
 def test_a_mean_of_counts_is_rounded(fake_checkpoints):
     fake_checkpoints({"digits": (1, 2, 4)}, num_images=100)  # gn: 5, 6 and 5 errors
     assert page().table[0].value["Group norm"]["Errors of 100"] == "5.3"
@@ -84,8 +103,6 @@ def test_an_unknown_data_set_is_refused_by_name(fake_checkpoints):
 
 
 def test_runs_made_here_are_shown_only_when_asked_for(fake_checkpoints, tmp_path):
-    from tests.fixtures_runs import write_run
-
     fake_checkpoints({"digits": (1,)}, num_images=100)
     write_run(tmp_path / "runs", "digits", VARIANTS["gn"], 7, num_images=100, errors=50)
     assert "6 runs · seed 1" in captions(page())
