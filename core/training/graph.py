@@ -16,7 +16,8 @@ def capture(
     """(replay, None), or (`step` itself, the reason) where capture fails.
 
     `step` must read and write tensors of fixed shape and address; `state` names those it changes,
-    which are given back unchanged whatever happens.
+    which are given back unchanged whatever happens. Every warm-up step starts from them too, so
+    that `step` need be possible only once.
     """
     saved = [tensor.detach().clone() for tensor in state]
     try:
@@ -26,6 +27,7 @@ def capture(
         with torch.cuda.stream(side):
             for _ in range(WARM_UP_STEPS):
                 step()
+                _give_back(state, saved)
         torch.cuda.current_stream().wait_stream(side)
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             step()
@@ -35,7 +37,11 @@ def capture(
         why = (str(error) or type(error).__name__).splitlines()[0]
         return step, f"step not captured as a CUDA graph: {why}"
     finally:
-        with torch.no_grad():
-            for tensor, value in zip(state, saved, strict=True):
-                tensor.copy_(value)
+        _give_back(state, saved)
     return graph.replay, None
+
+
+@torch.no_grad()
+def _give_back(state: Sequence[Tensor], saved: Sequence[Tensor]) -> None:
+    for tensor, value in zip(state, saved, strict=True):
+        tensor.copy_(value)

@@ -46,6 +46,11 @@ class TrainingData:
         """Where it lies, and so where training runs."""
         return self.train_images.device
 
+    @property
+    def on_cuda(self) -> bool:
+        """Whether steps can be captured there and are only queued when they are called."""
+        return self.device.type == "cuda"
+
     def num_batches(self, batch_size: int) -> int:
         """Steps of one epoch; the last batch may be smaller."""
         return math.ceil(len(self.train_images) / batch_size)
@@ -111,7 +116,7 @@ class Shard:
             self._step_at(step)
             step += 1
             self.steps_ahead += len(self.states)
-        if self.data.device.type == "cuda":
+        if self.data.on_cuda:
             torch.cuda.synchronize(self.data.device)
         if step < num_batches:
             self._write_back(step, time.monotonic() - started)
@@ -144,7 +149,8 @@ class Shard:
         def step() -> None:
             self.step(self.recipe.batch_size)
 
-        if self.data.device.type != "cuda":
+        has_full_batch = len(self.data.train_images) >= self.recipe.batch_size
+        if not (self.data.on_cuda and has_full_batch):
             return step
         state = (self.parameters, self.momentum, self.sums, self.stack.statistics, self.first_image)
         replay, self.fallback_reason = capture(step, state)

@@ -5,45 +5,16 @@ The state must be given back whatever happens; that is tried here on pretended C
 
 from __future__ import annotations
 
-import contextlib
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 import torch
 
 from core.training.graph import WARM_UP_STEPS, capture
-
-
-class PretendedCuda:
-    """Stands in for torch.cuda's graphs and streams; `fail_in` names what raises `error`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.fail_in = ""
-        self.error: BaseException = RuntimeError("injected\nsecond line")
-        self.replayed = 0
-        stream = SimpleNamespace(wait_stream=lambda other: None)
-        monkeypatch.setattr(torch.cuda, "CUDAGraph", self.make_graph)
-        monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
-        monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
-        monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
-        monkeypatch.setattr(torch.cuda, "graph", self.graph)
-
-    def check(self, place: str) -> None:
-        if self.fail_in == place:
-            raise self.error
-
-    def make_graph(self) -> SimpleNamespace:
-        self.check("making the graph")
-        return SimpleNamespace(replay=self.replay)
-
-    def replay(self) -> None:
-        self.replayed += 1
-
-    @contextlib.contextmanager
-    def graph(self, graph: object, **options: object):
-        self.check("beginning the capture")
-        yield
-        self.check("ending the capture")
+from core.training.shard import Shard, TrainingData
+from core.training.state import new_state
+from tests.pretended_cuda import PretendedCuda
+from tests.training_helpers import RECIPE, assert_same_state, shortened, tiny_data
 
 
 @pytest.fixture
@@ -110,3 +81,25 @@ def test_what_is_no_matter_of_capturing_is_raised_with_the_state_given_back(cuda
     with pytest.raises(type(error)):
         capture(step, state)
     assert_unchanged(state)
+
+
+def train_on_pretended_cuda(cuda, monkeypatch, batch_size: int) -> Shard:
+    """One epoch of a real shard that takes the CPU for a CUDA device."""
+    monkeypatch.setattr(TrainingData, "on_cuda", True)
+    recipe = replace(RECIPE, batch_size=batch_size)
+    shard = Shard({0: new_state(shortened("bn_l1"), 1)}, tiny_data(), recipe)
+    cuda.step = lambda: shard.step(batch_size)
+    assert shard.run_epoch(lambda: False)
+    return shard
+
+
+# 86 images: two full batches, one, and none. Three steps on end would need 96, 258 or 261 images.
+@pytest.mark.parametrize(("batch_size", "replayed"), [(32, 2), (86, 1), (87, 0)])
+def test_capture_needs_no_more_images_than_one_batch(cuda, monkeypatch, batch_size, replayed):
+    with monkeypatch.context() as patch:
+        shard = train_on_pretended_cuda(cuda, patch, batch_size)
+    assert shard.fallback_reason is None
+    assert (cuda.replayed, cuda.captured) == (replayed, replayed > 0)
+    plain = Shard({0: new_state(shortened("bn_l1"), 1)}, tiny_data(), shard.recipe)
+    plain.run_epoch(lambda: False)
+    assert_same_state(shard.states[0], plain.states[0])
