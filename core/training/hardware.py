@@ -12,9 +12,11 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def prepare_thread(device: torch.device) -> None:
-    """Called first in each training thread: one torch thread each, deterministic kernels.
+    """Called first in each training thread: one torch thread each, exact and repeatable kernels.
 
     One thread per replica makes a replica's arithmetic independent of how many train at once.
+    Without TensorFloat-32, which rounds to ten bits and is on for convolutions unless told
+    otherwise, a GPU computes what a CPU computes.
     """
     if device.type == "cpu":
         torch.set_num_threads(1)
@@ -22,6 +24,8 @@ def prepare_thread(device: torch.device) -> None:
         torch.cuda.set_device(device)
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def reclaim_memory(device: torch.device) -> None:
