@@ -12,13 +12,23 @@ from core.training.hardware import prepare_thread
 EXACT = {"deterministic": True, "benchmark": False, "allow_tf32": False}
 
 
-@pytest.mark.parametrize("tf32", [True, False])
-def test_a_gpu_rounds_no_factor_and_chooses_no_kernel_by_chance(monkeypatch, tf32):
+@pytest.fixture
+def flags():
+    """cuDNN's flags and those of matrix products, given back after the test."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    # Given back after the test, which is why they are set through monkeypatch.
-    for name in EXACT:
-        monkeypatch.setattr(cudnn, name, tf32)
-    monkeypatch.setattr(matmul, "allow_tf32", tf32)
+    before = {name: getattr(cudnn, name) for name in EXACT}, matmul.allow_tf32
+    yield cudnn, matmul
+    for name, value in before[0].items():
+        setattr(cudnn, name, value)
+    matmul.allow_tf32 = before[1]
+
+
+@pytest.mark.parametrize("inexact", [True, False])
+def test_a_gpu_rounds_no_factor_and_chooses_no_kernel_by_chance(monkeypatch, flags, inexact):
+    cudnn, matmul = flags
+    for name, value in EXACT.items():
+        setattr(cudnn, name, value != inexact)
+    matmul.allow_tf32 = inexact
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
