@@ -7,6 +7,8 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from core.analysis import robustness_table
@@ -15,6 +17,7 @@ from core.analysis.significance import compare_pairs
 from core.config import VARIANTS
 from core.published import SUMMARY
 from core.training.runs import list_runs, read_predictions
+from ui.failures_data import overlap
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -66,6 +69,22 @@ def test_the_differences_that_are_named_are_those_that_are_resolved():
         + f"To be resolved, one must reach about {least} to {most} images."
     )
     assert claims in " ".join(README.split())
+
+
+def test_the_overlap_of_failures_is_that_of_the_shipped_runs():
+    failures: dict[str, dict] = {key: {} for key in VARIANTS}
+    for run in list_runs(ROOT / "checkpoints", "mnist"):
+        found = read_predictions(run.path)
+        index = np.flatnonzero(found.predicted != found.targets)
+        failures[run.path.parent.name][run.seed] = pd.DataFrame({"index": index})
+    frame = overlap(failures)
+    means = frame.groupby(frame["row"] == frame["column"])["jaccard"].mean()
+    said = (
+        f"share {means[True]:.0%} of the images that either fails on if they are of one variant, "
+    )
+    assert (said + f"and {means[False]:.0%} if they are of two").replace("%", " %") in " ".join(
+        README.split()
+    )
 
 
 ROBUSTNESS = {
