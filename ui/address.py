@@ -6,7 +6,7 @@ page reads the address before a widget is made and writes it afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,20 +16,52 @@ from ui import state
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One choice under `name`; `parse` gives the value of a text, or None if it means nothing.
-
-    `default` is shown, and left out of the address, until something is chosen.
-    """
+class _Named:
+    """What the address says under `name`."""
 
     name: str
-    parse: Callable[[str], Any | None]
-    default: Any
 
     @property
     def key(self) -> str:
         """The key of the widget, which keeps its value while other pages are shown."""
         return f"chosen-{self.name}"
+
+    @property
+    def is_new(self) -> bool:
+        """Whether `widget` is about to read the address: see there."""
+        return state.value(self._visit) != state.visit() or state.is_history_navigation()
+
+    @property
+    def _visit(self) -> str:
+        return f"{self.key}-visit"
+
+    @property
+    def _refused(self) -> str:
+        return f"{self.key}-refused"
+
+    def refused(self, chosen: Any) -> str | None:
+        """What the address asked for in vain, as long as what replaced it is `chosen`."""
+        asked, instead = state.value(self._refused) or (None, None)
+        return asked if instead == chosen else None
+
+    def _say_refused(self, chosen: Any, what: str, shown: str) -> None:
+        asked = self.refused(chosen)
+        if asked is not None:
+            st.warning(
+                f"The address asks for {what} {asked[:40]}, which does not exist. This is {shown}.",
+                icon=":material/link_off:",
+            )
+
+
+@dataclass(frozen=True)
+class Choice(_Named):
+    """One choice under `name`; `parse` gives the value of a text, or None if it means nothing.
+
+    `default` is shown, and left out of the address, until something is chosen.
+    """
+
+    parse: Callable[[str], Any | None]
+    default: Any
 
     def widget(self) -> dict[str, Any]:
         """Arguments for the widget, which starts from the address where that is new.
@@ -56,12 +88,7 @@ class Choice:
         for ("method") and what is `shown` instead.
         """
         self.follow(chosen)
-        asked = self.refused(chosen)
-        if asked is not None:
-            st.warning(
-                f"The address asks for {what} {asked[:40]}, which does not exist. This is {shown}.",
-                icon=":material/link_off:",
-            )
+        self._say_refused(chosen, what, shown)
 
     def follow(self, chosen: Any) -> None:
         """Writes what was chosen into the address and says nothing."""
@@ -69,23 +96,65 @@ class Choice:
         if str(chosen) != (str(self.default) if asked is None else asked):
             st.query_params[self.name] = str(chosen)
 
-    def refused(self, chosen: Any) -> str | None:
-        """What the address asked for in vain, as long as the default is `chosen` in its place."""
-        asked, instead = state.value(self._refused) or (None, None)
-        return asked if instead == chosen else None
+
+@dataclass(frozen=True)
+class Several(_Named):
+    """Some of `options`, key → label, under `name`: `variants=gn&variants=ln`.
+
+    All of them, which the address leaves out, until some are chosen. A label in the address counts
+    as its key, because older links name labels.
+    """
+
+    options: Mapping[str, str]
+
+    def widget(self) -> dict[str, Any]:
+        """Arguments for the widget, which starts from the address where that is new.
+
+        Where the options change, all of them stay all, also of the new ones; Streamlit would only
+        drop what is no longer there.
+        """
+        asked, chosen = st.query_params.get_all(self.name), state.value(self.key)
+        if state.is_history_navigation() or (asked and self.is_new):
+            state.put(self.key, self._read(asked))
+        else:
+            kept = self._carried(chosen)
+            if self.is_new or kept != chosen:
+                state.put(self.key, kept)
+        state.put(self._visit, state.visit())
+        state.put(self._offered, list(self.options))
+        return {"key": self.key, "persist_state": "session"}
+
+    def _read(self, asked: Sequence[str]) -> list[str]:
+        keys = {label: key for key, label in self.options.items()} | {k: k for k in self.options}
+        found = {keys[text] for text in asked if text in keys}
+        shown = [key for key in self.options if key in found] or list(self.options)
+        unknown = [text for text in asked if text not in keys]
+        state.put(self._refused, (", ".join(unknown), shown) if unknown else None)
+        return shown
+
+    def _carried(self, chosen: list[str] | None) -> list[str]:
+        """What was `chosen` among the options shown before, as a choice among these."""
+        options, before = list(self.options), state.value(self._offered)
+        if chosen is None or before == options:
+            return options if chosen is None else chosen
+        kept = [key for key in options if key in chosen]
+        return options if set(chosen) == set(before or ()) else kept or options
+
+    def settle(self, chosen: Sequence[str], *, what: str) -> list[str]:
+        """`chosen` in the order of the options; writes it into the address as `Choice` does."""
+        ordered = [key for key in self.options if key in chosen]
+        wanted = ordered if len(ordered) < len(self.options) else []
+        if wanted and set(st.query_params.get_all(self.name)) != set(wanted):
+            st.query_params[self.name] = wanted
+        elif not wanted and self.name in st.query_params:
+            del st.query_params[self.name]
+        names = ", ".join(self.options[key] for key in wanted) or "all that there are"
+        self._say_refused(ordered, what, names)
+        return ordered
 
     @property
-    def is_new(self) -> bool:
-        """Whether `widget` is about to read the address: see there."""
-        return state.value(self._visit) != state.visit() or state.is_history_navigation()
-
-    @property
-    def _visit(self) -> str:
-        return f"{self.key}-visit"
-
-    @property
-    def _refused(self) -> str:
-        return f"{self.key}-refused"
+    def _offered(self) -> str:
+        return f"{self.key}-offered"
 
 
 def one_of(name: str, options: list[str], default: str | None = None) -> Choice:

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from core.published import SOURCE, history
-from ui import state
+from ui import address, state
 from ui.charts import VARIANT_LABELS, to_png, to_svg
 from ui.charts_curves import ZOOM, curves_chart, curves_spec, describe, panel_spec, panels_chart
 from ui.curves_data import QUANTITIES, Curves, Quantity, curves
@@ -47,7 +47,6 @@ class Choice:
 
 def controls(selection: Selection, *, last_epoch: int) -> Choice:
     """Draws the controls; all of them are kept in the address."""
-    labels = {VARIANT_LABELS.get(key, key): key for key in selection.by_variant}
     quantities = st.pills(
         "Quantities",
         list(QUANTITIES),
@@ -55,13 +54,7 @@ def controls(selection: Selection, *, last_epoch: int) -> Choice:
         default=DEFAULT_QUANTITIES,
         **state.bound("show"),
     )
-    variants = st.pills(
-        "Variants",
-        list(labels),
-        selection_mode="multi",
-        default=list(labels),
-        **state.bound("variants"),
-    )
+    variants = _variants(selection)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         layout = st.segmented_control(
             "Layout", [ONE_AXIS, PANELS], default=ONE_AXIS, required=True, **state.bound("layout")
@@ -75,13 +68,27 @@ def controls(selection: Selection, *, last_epoch: int) -> Choice:
         singles = selection.most_seeds > 1 and st.toggle("Single seeds", **state.bound("singles"))
     return Choice(
         quantities=[QUANTITIES[title] for title in QUANTITIES if title in quantities],
-        variants=[key for label, key in labels.items() if label in variants],
+        variants=variants,
         panels=layout == PANELS,
         epochs=epochs,
         log=log,
         published=published,
         singles=singles,
     )
+
+
+def _variants(selection: Selection) -> list[str]:
+    choice = address.Several(
+        "variants", {key: VARIANT_LABELS.get(key, key) for key in selection.by_variant}
+    )
+    chosen = st.pills(
+        "Variants",
+        list(choice.options),
+        selection_mode="multi",
+        format_func=lambda key: choice.options.get(key, key),
+        **choice.widget(),
+    )
+    return choice.settle(chosen, what="the variant")
 
 
 def _epochs(last: int) -> tuple[int, int]:

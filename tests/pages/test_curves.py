@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import VARIANTS
+from core.config import VARIANTS, Variant
 from tests.fixtures_runs import write_run
+from ui import state
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "curves.py"
 
@@ -49,14 +50,14 @@ def test_loss_and_accuracy_are_shown_first(fake_checkpoints):
 
 def test_any_quantity_of_any_variants(fake_checkpoints):
     fake_checkpoints({"mnist": (1, 2)})
-    app = page(show=["Penalty", "Train accuracy"], variants=["Layer norm", "Group norm + L1"])
+    app = page(show=["Penalty", "Train accuracy"], variants=["ln", "gn_l1"])
     assert titles(app) == ["Penalty", "Train accuracy"]
     assert "logged apart" in " ".join(caption.value for caption in app.caption)
 
 
 def test_small_multiples_have_a_panel_for_each_variant(fake_checkpoints):
     fake_checkpoints({"digits": (1, 2)})
-    app = page(layout="Small multiples", show=["Test loss"], variants=["Layer norm", "Group norm"])
+    app = page(layout="Small multiples", show=["Test loss"], variants=["ln", "gn"])
     assert len(charts(app)) == 2
     assert [m.value for m in app.markdown if m.value.startswith("**")] == [
         "**Group norm**",
@@ -75,6 +76,63 @@ def test_log_scale_turns_accuracy_into_error(fake_checkpoints):
 def test_odd_addresses_fall_back_to_the_defaults(fake_checkpoints, query):
     fake_checkpoints({"mnist": (1,)})
     assert titles(page(**query)) == ["Test loss", "Test accuracy"]
+
+
+def variants(app: AppTest) -> list[str]:
+    assert not app.exception and "Choose at least one" not in str([i.value for i in app.info])
+    return choice(app, "chosen-variants").value
+
+
+def runs_of(app: AppTest, source: str) -> AppTest:
+    return next(box for box in app.sidebar.selectbox if box.label == "Runs").select(source).run()
+
+
+PLAIN = Variant("bn", "batch", epochs=2)
+SIX = list(VARIANTS)
+
+
+def test_all_variants_stay_all_whichever_runs_are_shown(fake_checkpoints, tmp_path):
+    fake_checkpoints({"digits": (1,)})
+    write_run(tmp_path / "runs", "digits", PLAIN, 1)
+    app = page(dataset="digits")
+    assert variants(app) == SIX and "variants" not in app.query_params
+    for source, shown in (
+        (state.LOCAL, ["bn"]),
+        (state.TOGETHER, [*SIX, "bn"]),
+        (state.SHIPPED, SIX),
+    ):
+        assert variants(runs_of(app, source)) == shown
+        assert "variants" not in app.query_params
+
+
+def test_chosen_variants_stay_chosen_where_they_exist(fake_checkpoints, tmp_path):
+    fake_checkpoints({"digits": (1,)})
+    write_run(tmp_path / "runs", "digits", PLAIN, 1)
+    app = page(dataset="digits", runs="Together", variants=["ln", "bn"])
+    assert variants(app) == ["ln", "bn"] and not app.warning
+    assert variants(runs_of(app, state.SHIPPED)) == ["ln"]
+    assert app.query_params["variants"] == "ln"
+    assert variants(runs_of(app, state.LOCAL)) == ["bn"]  # not an empty choice
+
+
+def test_a_link_that_names_labels_still_opens_and_a_wrong_one_is_said(fake_checkpoints):
+    fake_checkpoints({"mnist": (1,)})
+    app = page(variants=["Layer norm", "nonsense"])
+    assert variants(app) == ["ln"] and app.query_params["variants"] == "ln"
+    [warning] = [part.value for part in app.warning]
+    asked = "The address asks for the variant nonsense, which does not exist."
+    assert warning == f"{asked} This is Layer norm."
+    choice(app, "chosen-variants").set_value(["gn", "ln"]).run()
+    assert variants(app) == ["gn", "ln"] and not app.warning
+    assert variants(page(variants=["nonsense"])) == SIX
+
+
+def test_back_to_an_address_without_variants_shows_all(fake_checkpoints, monkeypatch):
+    fake_checkpoints({"mnist": (1,)})
+    app = page(variants=["ln"])
+    del app.query_params["variants"]
+    monkeypatch.setattr("ui.state.is_history_navigation", lambda: True)
+    assert variants(app.run()) == SIX and "variants" not in app.query_params
 
 
 def test_nothing_chosen_is_said(fake_checkpoints):
@@ -142,7 +200,7 @@ def test_insights_follow_the_controls_of_the_page(fake_checkpoints):
     app = page(
         inside_show=["Effective learning rate", "Shift β"],
         show=["Penalty"],
-        variants=["Group norm", "Batch norm + L1"],
+        variants=["gn", "bn_l1"],
         epochs=["3", "9"],
         layout="Small multiples",
         log="true",
