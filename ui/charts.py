@@ -37,7 +37,7 @@ EXPORT_CONFIG = {
     "axis": {"labelColor": "#3B4654", "titleColor": "#1B2430", "gridColor": "#E3E8EE"},
     "legend": {"labelColor": "#1B2430", "titleColor": "#1B2430"},
     "title": {"color": "#1B2430"},
-    "view": {"stroke": None},
+    "view": {"stroke": None, "continuousWidth": 560, "discreteWidth": {"step": 64}},
 }
 
 
@@ -116,5 +116,7 @@ def to_svg(chart: alt.TopLevelMixin) -> bytes:
 
 def _spec(chart: alt.TopLevelMixin) -> dict:
     spec = chart.to_dict()
-    spec["config"] = {**EXPORT_CONFIG, **spec.get("config", {})}
+    config = spec.get("config", {})
+    view = {**config.get("view", {}), **EXPORT_CONFIG["view"]}  # Altair has a view of its own
+    spec["config"] = {**EXPORT_CONFIG, **config, "view": view}
     return spec

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import altair as alt
 import pandas as pd
 import pytest
@@ -54,3 +56,13 @@ def test_png_is_a_picture_of_its_own_palette(chart):
 def test_svg_is_on_white(chart):
     svg = to_svg(chart).decode()
     assert svg.startswith("<svg") and 'fill="#FFFFFF"' in svg
+
+
+def test_exports_have_no_frame_and_room_for_what_stands_in_cells(chart):
+    assert 'stroke="#ddd"' not in to_svg(chart).decode()
+    cells = pd.DataFrame({"column": ["a", "b", "c"], "value": [1, 2, 3]})
+    x = alt.X("column:N", axis=None)
+    matrix = alt.Chart(cells).mark_rect().encode(x=x, color=alt.Color("value:Q", legend=None))
+    width = float(re.search(r'width="([\d.]+)"', to_svg(matrix).decode())[1])
+    assert width >= 3 * 50
+    assert float(re.search(r'width="([\d.]+)"', to_svg(chart).decode())[1]) >= 500
