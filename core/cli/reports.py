@@ -132,9 +132,9 @@ def _logits(
 
 
 def chosen_runs(names: list[str] | None, dataset: str, runs_dir: Path) -> list[Run]:
-    """The runs called `names`, else all shipped runs of the data set; `RunError` for none."""
+    """Those runs, each once, else all shipped runs of the data set; `RunError` for none."""
     if names:
-        return [find_run(name, runs_dir) for name in names]
+        return [find_run(name, runs_dir) for name in dict.fromkeys(names)]
     shipped = list_runs(SHIPPED_DIR, dataset)
     if not shipped:
         raise RunError(f"No shipped run of {dataset}: train some and name them, see `runs`.")

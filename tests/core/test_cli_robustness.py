@@ -73,6 +73,13 @@ def test_nothing_is_computed_twice(monkeypatch):
     assert by_name["table"][1]["low_percent"] < by_name["table"][1]["accuracy_percent"]
 
 
+def test_a_run_that_is_named_twice_is_one_seed():
+    once = document("robustness", "digits/gn/seed-1", *ZIGZAG)
+    assert document("robustness", "digits/gn/seed-1", "digits/gn/seed-1", *ZIGZAG) == once
+    assert {row["num_seeds"] for row in once["table"]} == {1}
+    assert len(document("evaluate", "digits/gn/seed-1", "digits/gn/seed-1")["runs"]) == 1
+
+
 def test_progress_is_told_apart_from_the_table():
     result = run_cli("robustness", *DIGITS, "--corruption", "zigzag", "--corruption", "stripe")
     assert result.exit_code == 0
