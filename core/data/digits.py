@@ -5,6 +5,7 @@ The file is read directly, because importing scikit-learn takes more than a seco
 
 from __future__ import annotations
 
+import zlib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def read_digits() -> tuple[np.ndarray, np.ndarray]:
     try:
         table = np.loadtxt(path, dtype=np.uint8, delimiter=",")
         return table[:, :64].reshape(NUM_DIGITS, 8, 8), table[:, 64].astype(np.int64)
-    except (OSError, EOFError, ValueError, IndexError) as error:
+    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
         raise DataError(f"{path} is damaged: {REINSTALL}") from error
 
 

@@ -335,9 +335,10 @@ def test_digits_are_always_there_and_name_what_is_broken(tmp_path, monkeypatch):
     assert not status.present and "scikit-learn is not installed: run" in status.reason
 
 
-def test_damaged_digits_are_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("damage", [lambda b: b[:5_000], lambda b: b[:20] + bytes(8) + b[28:]])
+def test_damaged_digits_are_named(damage, tmp_path, monkeypatch):
     path = tmp_path / "digits.csv.gz"
-    path.write_bytes(digits.digits_path().read_bytes()[:5_000])
+    path.write_bytes(damage(digits.digits_path().read_bytes()))
     monkeypatch.setattr(digits, "digits_path", lambda: path)
     with pytest.raises(DataError) as error:
         load_split("digits", tmp_path, "test")
