@@ -22,13 +22,17 @@ class PretendedCuda:
         self.replayed = 0
         self.captured = 0
         self.step: Callable[[], None] = lambda: None
-        stream = SimpleNamespace(wait_stream=lambda other: None)
+        self.current = self.first = self.make_stream()
+        self.events: list[str] = []
         monkeypatch.setattr(torch.cuda, "CUDAGraph", self.make_graph)
-        monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
-        monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
-        monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
+        monkeypatch.setattr(torch.cuda, "Stream", self.make_stream)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: self.current)
+        monkeypatch.setattr(torch.cuda, "set_stream", self.set_stream)
+        monkeypatch.setattr(torch.cuda, "stream", self.stream)
         monkeypatch.setattr(torch.cuda, "graph", self.graph)
-        monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
+        monkeypatch.setattr(
+            torch.cuda, "synchronize", lambda *_: self.events.append("synchronized")
+        )
 
     def check(self, place: str) -> None:
         if self.fail_in == place:
@@ -42,9 +46,28 @@ class PretendedCuda:
         self.replayed += 1
         self.step()
 
+    def make_stream(self) -> SimpleNamespace:
+        return SimpleNamespace(wait_stream=lambda other: None)
+
+    def set_stream(self, stream: SimpleNamespace) -> None:
+        self.current = stream
+
+    @contextlib.contextmanager
+    def stream(self, stream: SimpleNamespace) -> Iterator[None]:
+        before, self.current = self.current, stream
+        try:
+            yield
+        finally:
+            self.current = before
+
     @contextlib.contextmanager
     def graph(self, graph: object, **options: object) -> Iterator[None]:
+        """As torch's own, it leaves its stream only once the capture has been ended."""
+        before, self.current = self.current, self.make_stream()
         self.check("beginning the capture")
-        yield
-        self.check("ending the capture")
+        try:
+            yield
+        finally:
+            self.check("ending the capture")
+            self.current = before
         self.captured += 1

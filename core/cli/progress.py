@@ -34,15 +34,19 @@ def watch(trainer: Trainer) -> None:
                 bar.update(task, completed=trainer.steps_done)
 
         threading.Thread(target=refresh, daemon=True).start()
+        said: str | None = None
         try:
             for progress in trainer.run():
                 bar.update(task, completed=trainer.steps_done)
                 left = bar.tasks[0].time_remaining
-                bar.console.print(_epoch_line(progress, left), highlight=False, soft_wrap=True)
+                lines = [_epoch_line(progress, left)]
+                # Once, and as soon as it is known: the training is slower than it could be.
+                if trainer.engine.fallback_reason != said:
+                    said = trainer.engine.fallback_reason
+                    lines.append(str(said))
+                bar.console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
         finally:
             done.set()
-    if trainer.engine.fallback_reason:
-        say(trainer.engine.fallback_reason)
 
 
 def _epoch_line(progress: EpochProgress, left: float | None) -> str:

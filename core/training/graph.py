@@ -20,15 +20,16 @@ def capture(
     that `step` need be possible only once.
     """
     saved = [tensor.detach().clone() for tensor in state]
+    current = torch.cuda.current_stream()
     try:
         graph = torch.cuda.CUDAGraph()
         side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
+        side.wait_stream(current)
         with torch.cuda.stream(side):
             for _ in range(WARM_UP_STEPS):
                 step()
                 _give_back(state, saved)
-        torch.cuda.current_stream().wait_stream(side)
+        current.wait_stream(side)
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             step()
     except torch.OutOfMemoryError:
@@ -37,6 +38,9 @@ def capture(
         why = (str(error) or type(error).__name__).splitlines()[0]
         return step, f"step not captured as a CUDA graph: {why}"
     finally:
+        # A capture that fails to end leaves its own stream behind, and steps still under way.
+        torch.cuda.set_stream(current)
+        torch.cuda.synchronize()
         _give_back(state, saved)
     return graph.replay, None
 

@@ -1,6 +1,6 @@
 """Reading run folders: `<root>/<dataset>/<variant>/seed-<n>/`.
 
-A run is a folder that a person can read: `run.json` (what was trained, how, on what; written once),
+A run is a folder that a person can read: `run.json` (what was trained, how, on what),
 `metrics.jsonl` and `insights.jsonl` (one line per epoch), `model.safetensors`,
 `test_logits.safetensors`, and last, as the commit marker, `manifest.json` with the sha256 of the
 others. Nothing here needs torch. A folder that is damaged is listed as damaged, with the reason; it

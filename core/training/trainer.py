@@ -98,6 +98,7 @@ class Trainer:
         self.choice = choice
         self.engine = Engine(states, data, recipe)
         self.num_batches = data.num_batches(recipe.batch_size)
+        self._noted: str | None = None
 
     def stop(self) -> None:
         """Ends training after the step under way; what is open is saved and can be resumed."""
@@ -131,6 +132,7 @@ class Trainer:
                 if state.is_done:
                     yield self._progress(replica, self.writers[replica].metrics[-1])
             for record in self.engine.fit():
+                self._note_fallback()
                 yield from self._handle(record.replica, record.metrics)
         except (NormLabError, RuntimeError, MemoryError, OSError) as error:
             reason = describe_failure(error, self.choice, len(self.writers))
@@ -139,6 +141,16 @@ class Trainer:
         for writer, state in zip(self.writers, self.engine.states, strict=True):
             if not state.is_done:
                 writer.stopped(state)
+
+    def _note_fallback(self) -> None:
+        """Has each run say why its steps ran one by one, if they do, after the first epoch."""
+        reason = self.engine.fallback_reason
+        if reason is None or reason == self._noted:
+            return
+        self._noted = reason
+        for writer in self.writers:
+            if not writer.committed:
+                writer.note_fallback(reason)
 
     def _handle(self, replica: int, metrics: dict[str, float]) -> Iterator[Progress]:
         state, writer = self.engine.states[replica], self.writers[replica]

@@ -26,6 +26,7 @@ from core.training.state import ReplicaState
 from core.training.storage import (
     append_line,
     cannot_write,
+    read_json,
     sha256,
     to_json,
     write_atomic,
@@ -80,6 +81,12 @@ class RunWriter:
         if (self.path / "run.json").exists():
             raise UsageError(describe_existing(self.path, self.root))
         write_atomic(self.path / "run.json", to_json({"format": FORMAT, **info}))
+
+    def note_fallback(self, reason: str) -> None:
+        """Adds to the device in `run.json` why it was slower than it could be."""
+        info = read_json(self.path / "run.json")
+        info["device"] = {**info.get("device", {}), "fallback": reason}
+        write_atomic(self.path / "run.json", to_json(info))
 
     def resume(self, variant: Variant, seed: int) -> ReplicaState:
         """The state to go on from; metrics and insights are cut back to what it has seen.

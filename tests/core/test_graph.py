@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from core.training import graph as graph_module
 from core.training.graph import WARM_UP_STEPS, capture
 from core.training.shard import Shard, TrainingData
 from core.training.state import new_state
@@ -63,7 +64,20 @@ def test_a_step_that_cannot_be_captured_runs_without_and_says_why(cuda, state, p
     run, reason = capture(step, state)
     assert run is step
     assert reason == "step not captured as a CUDA graph: injected"
+    assert cuda.current is cuda.first
     assert_unchanged(state)
+
+
+@pytest.mark.parametrize("place", ["step 2", "ending the capture", ""])
+def test_the_state_is_given_back_only_once_the_device_is_done(cuda, state, monkeypatch, place):
+    step, _ = counting_step(cuda, state)
+    cuda.fail_in = place
+    give_back = graph_module._give_back
+    monkeypatch.setattr(
+        graph_module, "_give_back", lambda *args: (cuda.events.append("given"), give_back(*args))
+    )
+    capture(step, state)
+    assert cuda.events[-2:] == ["synchronized", "given"]
 
 
 def test_a_failure_without_words_is_no_second_failure(cuda, state):

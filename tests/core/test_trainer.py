@@ -124,6 +124,20 @@ def test_run_json_holds_all_that_is_needed_to_train_it_again(tmp_path):
     assert info["created"].endswith("+00:00")
 
 
+def test_runs_say_from_the_first_epoch_on_why_steps_were_not_captured(tmp_path):
+    with ExitStack() as stack:
+        trainer = start_tiny(stack, tmp_path, ("gn", 1, 2), ("ln", 1, 2))
+        progress = trainer.run()
+        trainer.engine.fallback_reason = "injected"
+        next(progress)
+        for run in list_runs(tmp_path):
+            assert run.info["device"] == {**CPU.to_dict(), "fallback": "injected"}
+        list(progress)
+    assert [(run.state, run.info["device"]["fallback"]) for run in list_runs(tmp_path)] == [
+        ("done", "injected")
+    ] * 2
+
+
 @pytest.mark.parametrize("steps", [1, 6, 11, 16])
 def test_a_stop_anywhere_is_resumed_bit_for_bit(tmp_path, steps, reference, monkeypatch):
     with ExitStack() as stack:
