@@ -56,11 +56,14 @@ def select_device(requested: str | None = None) -> DeviceChoice:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` was raised because the device or the machine has too little memory."""
-    if isinstance(error, MemoryError):
+    """Whether `error` was raised because the device or the machine has too little memory.
+
+    CUBLAS_STATUS_ALLOC_FAILED and CUDNN_STATUS_ALLOC_FAILED say so too.
+    """
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     said = str(error)
-    phrases = ("out of memory", "can't allocate memory", "not enough memory")
+    phrases = ("out of memory", "can't allocate memory", "not enough memory", "_ALLOC_FAILED")
     return isinstance(error, RuntimeError) and any(phrase in said for phrase in phrases)
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.cli.words import with_options
+from core.device import is_out_of_memory
 from core.errors import NormLabError
 from core.training.runs import RUNS_VARIABLE
 
@@ -53,10 +54,24 @@ def one_line_errors(command: Callable) -> Callable:
         except BrokenPipeError:
             raise  # typer ends quietly where nobody reads on, as behind `| head`
         except OSError as error:
-            sys.stderr.write(f"normlab: {error.filename or 'the system'}: {error.strerror}\n")
+            why = error.strerror or str(error) or type(error).__name__
+            sys.stderr.write(f"normlab: {error.filename or 'the system'}: {why}\n")
+            raise typer.Exit(1) from error
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            sys.stderr.write(f"normlab: {_too_much(kwargs)}\n")
             raise typer.Exit(1) from error
 
     return wrapped
+
+
+def _too_much(options: dict[str, Any]) -> str:
+    """What to do where memory does not suffice, as far as the command can do it."""
+    elsewhere = ", or on the CPU" if options.get("device", "cpu") != "cpu" else ""
+    return with_options(
+        f"out of memory: end other programs, or ask for fewer runs or images at a time{elsewhere}."
+    )
 
 
 def _unusual(options: dict[str, Any]) -> Path | None:

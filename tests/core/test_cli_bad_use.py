@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from core.__main__ import app
@@ -137,6 +138,37 @@ def test_a_runs_folder_that_cannot_be_written(home, monkeypatch):
 def test_other_errors_of_the_system_are_one_line_too(home):
     assert "File name too long" in refuse(home, "runs", "--runs-dir", "x" * 300, status=1)
     assert "File name too long" in refuse(home, "resume", "--runs-dir", "x" * 300, status=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory.\nTried to"), "out of memory: end other"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when"), "out of memory: end other"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "or on the CPU (--device cpu)."),
+        (MemoryError(), "out of memory: end other programs"),
+        (OSError("cannot find loader"), "the system: cannot find loader"),
+        (OSError(), "the system: OSError"),
+    ],
+    ids=repr,
+)
+def test_too_little_memory_and_nameless_errors_are_one_line(
+    home, runs_dir, monkeypatch, error, said
+):
+    def fail(*args: object) -> None:
+        raise error
+
+    monkeypatch.setattr("core.cli.reports.evaluate_logits", fail)
+    assert said in refuse(home, "evaluate", "digits/gn/seed-1", status=1)
+
+
+def test_a_mistake_of_ours_is_not_taken_for_too_little_memory(home, runs_dir, monkeypatch):
+    def fail(*args: object) -> None:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr("core.cli.reports.evaluate_logits", fail)
+    with pytest.raises(RuntimeError, match="multiplied"):
+        CliRunner().invoke(app, ["evaluate", "digits/gn/seed-1"], catch_exceptions=False)
 
 
 def test_a_run_that_exists_is_not_trained_again(home, runs_dir):
