@@ -6,6 +6,7 @@ No streamlit. As in `ui/images.py`, what can be clicked is a `<button data-pick=
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -17,8 +18,8 @@ from ui.images import NEUTRAL, are_words, format_percent, picture, with_article
 from ui.palette import VARIANT_COLORS
 
 RIGHT, WRONG = "#009E73", "#D55E00"
-NUM_FITTING = 6
-"""Variants that a square of them holds in half a page; of more it scrolls."""
+SHARE_ROOM, SEEDS_ROOM, MOST_ROOM = 3.0, 3.5, 9.0
+"""The width of a variant's column in em: for "0.11", for "10/10", and at most."""
 
 
 def variant_color(key: str) -> str:
@@ -105,7 +106,7 @@ def who_fails_table(
     takes it for; anything where none fails). A cell shows the prediction where there is one seed
     and "k/n" where there are several. A click on an image picks its index.
     """
-    head = "".join(_variant_headings(variants, "col").values())
+    head = "".join(_variant_headings(variants, "col", SEEDS_ROOM).values())
     rows = []
     for record in frame.to_dict("records"):
         index, target = int(record["index"]), class_names[int(record["target"])]
@@ -123,8 +124,9 @@ def who_fails_table(
     words = " words" if are_words(class_names) else ""
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Who fails where">'
-        f'<table class="who{words}"><thead><tr><th scope="col">image</th>'
-        f'<th scope="col">true</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        f'<table class="who{words}"><thead><tr>'
+        f'<th scope="col">image</th><th scope="col">true</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -144,17 +146,26 @@ def _who_cell(
     return f'<td class="wrong" style="{style}" title="{escape(said)}">{escape(text)}</td>'
 
 
-def _variant_headings(variants: Mapping[str, str], scope: str) -> dict[str, str]:
+def _variant_headings(variants: Mapping[str, str], scope: str, least: float) -> dict[str, str]:
+    """A heading for each variant, at `least` so many em wide, with its whole name to point at."""
     return {
-        key: f'<th scope="{scope}" style="--accent:{variant_color(key)}" title="{escape(label)}">'
-        f"<span>{escape(_short(key)).replace('_', '<wbr>_')}</span></th>"
+        key: f'<th scope="{scope}" title="{escape(label)}" '
+        f'style="--accent:{variant_color(key)};width:{_room(label, least):g}em">'
+        f"<span>{escape(short_name(label))}</span></th>"
         for key, label in variants.items()
     }
 
 
-def _short(key: str) -> str:
-    """The key, with half of its checksum if it has one."""
-    return re.sub(r"(_[0-9a-f]{4})[0-9a-f]{4}$", r"\1", key)
+def short_name(label: str) -> str:
+    """A variant in a heading: as in a legend, "Group" or "Batch + L1"."""
+    return re.sub(r"^(Batch|Group|Layer) norm\b", r"\1", label)
+
+
+def _room(label: str, least: float) -> float:
+    """How many em a heading is wide: its longest word, and a third of it, fit on a line."""
+    name = short_name(label)
+    letters = max(*map(len, name.split()), math.ceil(len(name) / 3))
+    return min(max(round(0.6 * letters, 1), least), MOST_ROOM)
 
 
 def overlap_table(frame: pd.DataFrame, *, variants: Mapping[str, str]) -> str:
@@ -166,17 +177,16 @@ def overlap_table(frame: pd.DataFrame, *, variants: Mapping[str, str]) -> str:
     it. `variants` maps keys to labels.
     """
     cells = {(record["row"], record["column"]): record for record in frame.to_dict("records")}
-    columns, rows = (_variant_headings(variants, scope) for scope in ("col", "row"))
+    columns, rows = (_variant_headings(variants, scope, SHARE_ROOM) for scope in ("col", "row"))
     body = "".join(
         f"<tr>{rows[row]}{''.join(_overlap_cell(cells[row, column]) for column in variants)}</tr>"
         for row in variants
     )
-    room = (
-        f' style="min-width:{5 + 2.5 * len(variants):g}em"' if len(variants) > NUM_FITTING else ""
-    )
+    side = max(_room(label, SHARE_ROOM) for label in variants.values()) + 1
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Overlap of failures">'
-        f'<table class="heat"{room}><thead><tr><td></td>{"".join(columns.values())}</tr></thead>'
+        f'<table class="heat"><thead><tr><td style="width:{side:g}em"></td>'
+        f"{''.join(columns.values())}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
     )
 

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from ui import failures_tables as tables
 
@@ -96,6 +97,29 @@ def test_overlap_cells():
     assert re.findall(r">([^<>]+)</td>", html) == ["0.75", "0.25", "–", "–"]
     assert "both fail on 30 of 40 images where one fails (means over 2 pairs of runs)" in html
     assert 'title="neither fails on any image"' in html and 'title="one seed only"' in html
+
+
+@pytest.mark.parametrize("table", ["who", "overlap"])
+def test_headings_are_names_as_in_charts_and_wide_enough_to_be_read(table):
+    own = "My very first norm of all, which learned with half the rate"
+    variants = {"gn": "Group norm", "bn_l1": "Batch norm + L1", "gn_57d17a84": own}
+    if table == "who":
+        record = {"index": 7, "target": 1} | dict.fromkeys(variants, 0)
+        html = tables.who_fails_table(
+            pd.DataFrame([record]),
+            variants=variants,
+            num_seeds=dict.fromkeys(variants, 1),
+            images=None,
+            class_names=ABC,
+        )
+    else:
+        pairs = [(row, column, 1, 2, 0.5, 1) for row in variants for column in variants]
+        columns = ["row", "column", "both", "either", "jaccard", "pairs"]
+        html = tables.overlap_table(pd.DataFrame(pairs, columns=columns), variants=variants)
+    head = html.partition("</thead>")[0]
+    assert re.findall(r"<span>(.*?)</span>", head) == ["Group", "Batch + L1", own]
+    few, _, most = (float(width) for width in re.findall(r";width:([\d.]+)em", head))
+    assert few < most == 9
 
 
 def test_probabilities_mark_the_true_label():
