@@ -55,12 +55,12 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
     legend = variant_legend(frame["variant"])
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=legend)
     shown = alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.08))
-    base = alt.Chart(frame).encode(
+    base = alt.Chart(frame.assign(label=frame["variant"].replace(VARIANT_LABELS))).encode(
         x=x,
         color=color,
         opacity=alt.OpacityValue(**shown),
         tooltip=[
-            alt.Tooltip("variant:N", title="Variant"),
+            alt.Tooltip("label:N", title="Variant"),
             alt.Tooltip("layer:N", title="Layer"),
             alt.Tooltip("value:Q", title=y_title, format=".3~g"),
             alt.Tooltip("low:Q", title="from", format=".3~g"),

@@ -56,12 +56,14 @@ def _spec(column: str, looks: tuple[tuple[str, ...], ...], epochs: int, legend: 
         scale=alt.Scale(zero=False, nice=True),
     )
     tooltip = [
-        alt.Tooltip("variant:N", title="Variant"),
+        alt.Tooltip("label:N", title="Variant"),
         alt.Tooltip("epoch:Q", title="Epoch"),
         alt.Tooltip(f"{column}:Q", title=TITLES[column], format=".4~f"),
     ]
     color, shape = _scales(looks, legend)
-    base = alt.Chart(alt.NamedData(DATA)).encode(x=x, y=y, color=color, tooltip=tooltip)
+    labels = json.dumps({key: label for key, label, *_ in looks})
+    named = alt.Chart(alt.NamedData(DATA)).transform_calculate(label=f"{labels}[datum.variant]")
+    base = named.encode(x=x, y=y, color=color, tooltip=tooltip)
     newest = base.transform_filter("datum.newest").encode(shape=shape)
     marks = [base.mark_line(strokeWidth=1.8), newest.mark_point(filled=True, size=45, opacity=1)]
     rows_above = math.ceil(len(looks) / LEGEND_COLUMNS) if legend else 0

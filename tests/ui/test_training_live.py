@@ -111,6 +111,14 @@ def test_colours_and_shapes_are_those_of_every_page_and_others_have_some():
     assert encoding["color"]["legend"] is None
 
 
+def test_pointing_at_a_live_chart_names_the_variant_in_words():
+    spec = live_chart(frame(1), "test_loss", {"ln": "Layer"}, 20, legend=False)
+    for layer in spec["layer"]:
+        assert layer["encoding"]["tooltip"][0]["field"] == "label"
+        names = {"as": "label", "calculate": '{"ln": "Layer"}[datum.variant]'}
+        assert names in layer["transform"]
+
+
 def test_the_chart_is_told_in_words():
     words = describe_live("test_loss", {"gn": "Group", "ln": "Layer"})
     assert words == "Test loss (nats) after each epoch so far: Group, Layer. Figures below."

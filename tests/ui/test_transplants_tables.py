@@ -104,6 +104,9 @@ def test_a_flow_chart_draws_every_layer_on_a_log_axis_with_a_title(measure):
     assert len(part) == 2 * (7 if measure == "effective_learning_rate" else 9)
     shapes = [layer["encoding"].get("shape") for layer in spec["layer"]]
     assert sum(shape is not None for shape in shapes) == 1
+    [data] = spec["datasets"].values()
+    assert {row["label"] for row in data} == {"Group norm", "Layer norm"}
+    assert all(layer["encoding"]["tooltip"][0]["field"] == "label" for layer in spec["layer"])
 
 
 def test_the_axis_leaves_room_for_intervals():
