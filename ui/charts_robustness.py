@@ -24,6 +24,8 @@ from ui.failures_tables import variant_color
 
 HEIGHT = 320
 GREY = "#8A94A0"
+INK = "currentColor"
+"""The colour of the text around, as no grey has a contrast of 4.5 on both backgrounds."""
 ACCURACY_TITLE = "Test accuracy (%)"
 
 
@@ -74,7 +76,8 @@ def _present(kind: Corruption, severity: float) -> alt.LayerChart:
     """A dashed line where the slider stands, with its value above."""
     base = alt.Chart(pd.DataFrame({"severity": [severity]})).encode(x=_x(kind))
     line = base.mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color=GREY)
-    return line + base.mark_text(y=-6, color=GREY, text=f"now {severity:g} {kind.unit}")
+    text = f"now {severity:g} {kind.unit}"
+    return line + base.mark_text(y=-6, color=INK, text=text)
 
 
 def _x(kind: Corruption) -> alt.X:

@@ -48,6 +48,7 @@ def test_axes_have_units_and_the_present_severity_is_marked():
     data = spec["datasets"][present["data"]["name"]]
     assert data == [{"severity": 12.0}]
     assert present["layer"][1]["mark"]["text"] == "now 12 °"
+    assert present["layer"][1]["mark"]["color"] == "currentColor"
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS.values(), ids=CORRUPTIONS)
