@@ -93,10 +93,12 @@ class NetworkStack:
     ) -> Tensor:
         weight, bias = layers[f"norm{number}.weight"], layers[f"norm{number}.bias"]
         channels = weight.shape[1]
+        sizes = [(last - first) * channels for _, first, last in self.segments]
+        # Split once: a slice for each segment would cost a backward and an addition each.
+        whole = ((x, 1), (weight.flatten(), 0), (bias.flatten(), 0))
+        pieces = (t.split(sizes, dim) if len(sizes) > 1 else (t,) for t, dim in whole)
         parts = []
-        for variant, first, last in self.segments:
-            part = x[:, first * channels : last * channels]
-            w, b = weight[first:last].reshape(-1), bias[first:last].reshape(-1)
+        for (variant, first, last), part, w, b in zip(self.segments, *pieces, strict=True):
             if variant.norm == "batch":
                 parts.append(self._batch_norm(part, w, b, slice(first, last), span, training))
             else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.config import VARIANTS, grid
 from core.model.network import Network, build_network, flatten_parameters
@@ -94,6 +96,29 @@ def test_gradients_equal_the_plain_networks(networks, images):
         network.train()(images[:, replica : replica + 1]).square().mean().backward()
         alone = torch.cat([p.grad.reshape(-1) for p in network.parameters()])
         torch.testing.assert_close(gradient[replica], alone, **EXACT)
+
+
+class Operations(TorchDispatchMode):
+    """Counts what is dispatched, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.counts[function.overloadpacket.__name__] += 1
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("keys", [list(VARIANTS), ["gn"]])
+def test_company_of_another_normalization_costs_one_gradient_a_layer_not_one_each(keys):
+    stack = stack_networks([build_network(VARIANTS[key], 1) for key in sorted(keys)])
+    stack.parameters.requires_grad_()
+    with Operations() as operations:
+        logits = stack.forward(torch.ones(2, len(keys), 28, 28), training=True)
+        torch.autograd.grad(logits.sum(), stack.parameters)
+    assert operations.counts["convolution_backward"] == 7
+    assert operations.counts["slice_backward"] == operations.counts["add"] == 0
 
 
 def test_replicas_do_not_touch_each_other(networks, images):
