@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 import typer
 
 from core.cli.output import DataDirOption, DeviceOption, JsonOption, one_line_errors, print_json
 from core.cli.words import with_options
-from core.config import VARIANTS
-from core.data.datasets import DATASETS, check_dataset
+from core.config import VARIANTS, describe_seeds
+from core.data.datasets import DATASETS, SPLITS, DatasetStatus, check_dataset, load_split
 from core.data.datasets import data_dir as find_data_dir
 from core.device import select_device
-from core.errors import NormLabError
+from core.errors import DataError, NormLabError
+from core.published import SUMMARY
 from core.training.checkpoint import load_network
-from core.training.runs import SHIPPED_DIR, list_runs
+from core.training.runs import SHIPPED_DIR, Run, list_runs
 from core.training.trainer import versions
 
-PACKAGES = ("torchvision", "streamlit", "pandas", "altair", "safetensors", "scikit-learn", "scipy")
+PACKAGES = (
+    *("torchvision", "streamlit", "altair", "pandas", "pillow", "captum", "scipy", "scikit-learn"),
+    *("statsmodels", "safetensors", "filelock", "torchinfo", "typer", "rich", "vl-convert-python"),
+)
+SHIPPED_DATASETS = ("mnist", "digits")
 
 
 @one_line_errors
@@ -36,7 +44,10 @@ def doctor(
 
 
 def examine(requested: str | None = None, data_dir: str | None = None) -> dict:
-    """The document of `doctor`; a data set that is simply not here is no problem."""
+    """The document of `doctor`; a data set that is simply not here is no problem.
+
+    Raises `UsageError` for a device that is `requested` and unknown or not there.
+    """
     torch.set_num_threads(1)  # tiny networks only wait for a second thread
     problems: list[str] = []
     found = versions()
@@ -45,18 +56,22 @@ def examine(requested: str | None = None, data_dir: str | None = None) -> dict:
             found[package] = version(package)
         except PackageNotFoundError:
             problems.append(f"{package} is not installed: pip install -r requirements.txt")
+    runs = list_runs(SHIPPED_DIR)
     return {
         "versions": found,
         "device": _examine_device(requested, problems),
         "datasets": _examine_datasets(data_dir, problems),
-        "runs_intact": _examine_runs(problems),
+        "runs_intact": _examine_runs(runs, problems),
         "problems": problems,
+        "notes": _own_variants(runs),
     }
 
 
 def _examine_device(requested: str | None, problems: list[str]) -> dict:
-    try:
+    if requested:
         return select_device(requested).to_dict()
+    try:
+        return select_device().to_dict()
     except NormLabError as error:
         problems.append(str(error))
         return {"type": None, "name": "none", "reason": str(error)}
@@ -64,14 +79,29 @@ def _examine_device(requested: str | None, problems: list[str]) -> dict:
 
 def _examine_datasets(data_dir: str | None, problems: list[str]) -> list[dict]:
     root = find_data_dir(data_dir)
-    statuses = [check_dataset(key, root) for key in DATASETS]
+    statuses = [read_status(check_dataset(key, root), root) for key in DATASETS]
     problems += [status.reason or status.key for status in statuses if status.damaged]
-    return [{"name": s.key, "present": s.present, "path": str(s.path)} for s in statuses]
+    return [dataset_entry(status) for status in statuses]
 
 
-def _examine_runs(problems: list[str]) -> int:
+def read_status(status: DatasetStatus, root: Path) -> DatasetStatus:
+    """`status`, and of a data set that seems to be here what is found when all of it is read."""
+    try:
+        for split in SPLITS if status.present else ():
+            load_split(status.key, root, split)
+    except DataError as error:
+        return replace(status, present=False, damaged=True, reason=str(error))
+    return status
+
+
+def dataset_entry(status: DatasetStatus) -> dict:
+    """What a document says of a data set."""
+    about = {"present": status.present, "damaged": status.damaged}
+    return {"name": status.key, **about, "path": str(status.path)}
+
+
+def _examine_runs(runs: Sequence[Run], problems: list[str]) -> int:
     """How many shipped runs load and compute what they did when they were saved."""
-    runs = list_runs(SHIPPED_DIR)
     intact = 0
     for run in runs:
         try:
@@ -79,24 +109,50 @@ def _examine_runs(problems: list[str]) -> int:
             intact += 1
         except NormLabError as error:
             problems.append(str(error))
-    for dataset in ("mnist", "digits"):
-        keys = {run.variant.key for run in runs if run.variant and run.dataset == dataset}
-        if missing := [key for key in VARIANTS if key not in keys]:
-            problems.append(
-                f"no shipped {dataset} run of {', '.join(missing)}: fetch the checkout again"
-            )
+    for dataset in SHIPPED_DATASETS:
+        if missing := _missing_runs(dataset, runs):
+            problems.append(f"no shipped {dataset} run of {missing}: fetch the checkout again")
     return intact
+
+
+def _missing_runs(dataset: str, runs: Sequence[Run]) -> str:
+    """Which of the six lacks a seed that another has, such as "gn, ln (seeds 2-3)"."""
+    seeds = {key: _seeds(dataset, key, runs) for key in SUMMARY}
+    every = set().union(*seeds.values())
+    return ", ".join(
+        f"{key} ({describe_seeds(every - there)})" if there else key
+        for key, there in seeds.items()
+        if every - there or not there
+    )
+
+
+def _seeds(dataset: str, key: str, runs: Sequence[Run]) -> set[int]:
+    """Of the runs that are there, damaged ones too."""
+    return {run.seed for run in runs if (run.dataset, run.path.parent.name) == (dataset, key)}
+
+
+def _own_variants(runs: Sequence[Run]) -> list[str]:
+    """Of variants that were added to the six: that no runs of them came with NormLab."""
+    return [
+        f"{key} has no shipped {dataset} run: train it with "
+        f"`python -m core train {key} --dataset {dataset}`"
+        for dataset in SHIPPED_DATASETS
+        for key in VARIANTS
+        if key not in SUMMARY and not _seeds(dataset, key, runs)
+    ]
 
 
 def _print_report(report: dict) -> None:
     device = report["device"]
-    lines = [f"{name:<14} {number}" for name, number in report["versions"].items()]
+    lines = [f"{name:<17} {number}" for name, number in report["versions"].items()]
     lines.append(
-        f"{'device':<14} {device['type']}: {device['name']} ({with_options(device['reason'])})"
+        f"{'device':<17} {device['type']}: {device['name']} ({with_options(device['reason'])})"
     )
     for dataset in report["datasets"]:
-        state = f"in {dataset['path']}" if dataset["present"] else "not here"
-        lines.append(f"{dataset['name']:<14} {state}")
-    lines.append(f"{'shipped runs':<14} {report['runs_intact']} intact")
+        state = "damaged" if dataset["damaged"] else "not here"
+        state = f"in {dataset['path']}" if dataset["present"] else state
+        lines.append(f"{dataset['name']:<17} {state}")
+    lines.append(f"{'shipped runs':<17} {report['runs_intact']} intact")
     lines += [f"problem: {problem}" for problem in report["problems"]] or ["no problems"]
+    lines += [f"note: {note}" for note in report["notes"]]
     print("\n".join(lines))

@@ -137,12 +137,12 @@ def test_evaluate_does_not_guess_between_data_sets(home):
 
 def test_doctor_says_what_is_here_and_what_is_missing(home, monkeypatch):
     report = document(run_cli("doctor", "--json"), exit_code=1)
-    assert list(report) == ["versions", "device", "datasets", "runs_intact", "problems"]
+    assert list(report) == [*("versions", "device", "datasets", "runs_intact", "problems", "notes")]
     assert {"python", "torch", "streamlit", "safetensors"} <= report["versions"].keys()
     assert set(report["device"]) == {"type", "name", "reason"}
     present = {found["name"]: found["present"] for found in report["datasets"]}
     assert present == {key: key == "digits" for key in datasets.DATASETS}
-    assert all(set(found) == {"name", "present", "path"} for found in report["datasets"])
+    assert all(set(found) == {"name", "present", "damaged", "path"} for found in report["datasets"])
     assert report["runs_intact"] == 0
     # Data that are simply not here are no problem; runs that must be here are.
     assert [line[:16] for line in report["problems"]] == ["no shipped mnist", "no shipped digit"]
@@ -161,13 +161,14 @@ def test_doctor_is_content_with_a_whole_installation(home, small, monkeypatch):
     assert "no problems" in run_cli("doctor").stdout
 
 
-def test_doctor_names_damage(home, write_dataset):
+def test_doctor_names_damage(home, write_dataset, monkeypatch):
     files = write_dataset("mnist", home / "data")
     damaged = next(iter(files))
     damaged.write_bytes(damaged.read_bytes()[:-1])
     (path,) = train_tiny(home / "checkpoints", ("gn", 1, 1))
     (path / FILE_NAME).write_bytes(b"")
-    report = document(run_cli("doctor", "--device", "tpu", "--json"), exit_code=1)
+    monkeypatch.setenv("NORMLAB_DEVICE", "tpu")
+    report = document(run_cli("doctor", "--json"), exit_code=1)
     problems = "\n".join(report["problems"])
     assert str(damaged.relative_to(home)) in problems and "Unknown device 'tpu'" in problems
     assert f"digits/gn/seed-1 is damaged: {FILE_NAME}" in problems
