@@ -96,7 +96,7 @@ def show_variant(summaries: dict[str, "Summary"]) -> None:
     st.caption(network_graph.caption(summary.variant))
     blocks = charts.blocks_frame(summary)
     for column, measure in zip(st.columns(2), charts.MEASURES, strict=True):
-        chart = charts.blocks_chart(blocks, measure=measure, color=color)
+        chart = charts.blocks_chart(blocks, measure=measure, color=color, label=variant_label(key))
         with column:
             st.subheader(charts.MEASURES[measure])
             st.altair_chart(chart, width="stretch", alt=charts.blocks_alt(blocks, measure))

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import altair as alt
 from altair.utils import schemapi
@@ -30,15 +32,20 @@ SHORT_LABEL = 24
 """Letters of a name of which three fit beside each other on a phone."""
 PADDING = {"left": 4, "top": 4, "right": 8, "bottom": 4}
 """In pixels; Streamlit's own leaves a gap below every chart."""
-EXPORT_CONFIG = {
+EXPORT_CONFIG: dict[str, Any] = {
     "background": "#FFFFFF",
     "font": "sans-serif",
     "padding": 12,
     "axis": {"labelColor": "#3B4654", "titleColor": "#1B2430", "gridColor": "#E3E8EE"},
     "legend": {"labelColor": "#1B2430", "titleColor": "#1B2430"},
-    "title": {"color": "#1B2430"},
+    "title": {"color": "#1B2430", "subtitleColor": "#3B4654"},
     "view": {"stroke": None, "continuousWidth": 560, "discreteWidth": {"step": 64}},
 }
+DATA_SET = "{data set}"
+"""In the title of an exported figure: the data set it was drawn from."""
+TITLE_LETTERS, LINE_LETTERS = 75, 100
+"""After which a title and the lines below it are broken."""
+T = TypeVar("T", bound=alt.TopLevelMixin)
 
 
 def variant_color_scale() -> alt.Scale:
@@ -100,23 +107,43 @@ def _has_long(keys: Iterable[str]) -> bool:
     return any(len(VARIANT_LABELS.get(key, key)) > SHORT_LABEL for key in keys)
 
 
-def to_png(chart: alt.TopLevelMixin) -> bytes:
-    """`chart` as a PNG on white, two pixels per unit."""
+def titled(chart: T, title: str, *lines: str) -> T:
+    """`chart` with what its exported files say above it; on the page its surroundings do."""
+    return chart.properties(usermeta={"title": title, "lines": lines})
+
+
+def to_png(chart: alt.TopLevelMixin, data_set: str = "") -> bytes:
+    """`chart` as a PNG on white, two pixels per unit; `data_set` is named in its title."""
     import vl_convert
 
-    return vl_convert.vegalite_to_png(_spec(chart), scale=PNG_SCALE)
+    return vl_convert.vegalite_to_png(_spec(chart, data_set), scale=PNG_SCALE)
 
 
-def to_svg(chart: alt.TopLevelMixin) -> bytes:
-    """`chart` as an SVG on white."""
+def to_svg(chart: alt.TopLevelMixin, data_set: str = "") -> bytes:
+    """`chart` as an SVG on white; `data_set` is named in its title."""
     import vl_convert
 
-    return vl_convert.vegalite_to_svg(_spec(chart)).encode()
+    return vl_convert.vegalite_to_svg(_spec(chart, data_set)).encode()
 
 
-def _spec(chart: alt.TopLevelMixin) -> dict:
+def _spec(chart: alt.TopLevelMixin, data_set: str) -> dict[str, Any]:
     spec = chart.to_dict()
+    spec.pop("padding", None)  # that of the page
     config = spec.get("config", {})
     view = {**config.get("view", {}), **EXPORT_CONFIG["view"]}  # Altair has a view of its own
     spec["config"] = {**EXPORT_CONFIG, **config, "view": view}
+    if said := spec.pop("usermeta", None):
+        title = said["title"].replace(DATA_SET, data_set)
+        lines = [part for line in said["lines"] for part in _wrapped(line, LINE_LETTERS)]
+        spec["title"] = {
+            "text": _wrapped(title, TITLE_LETTERS),
+            "subtitle": lines,
+            "anchor": "start",
+            "offset": 12,
+            "subtitlePadding": 5,
+        }
     return spec
+
+
+def _wrapped(text: str, letters: int) -> list[str]:
+    return textwrap.wrap(text, letters, break_on_hyphens=False)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
+from ui.charts import DATA_SET, titled
+
 ROW_HEIGHT = 26
 FRAME_HEIGHT = 90
 """Axis, title and legend, which Streamlit fits into the height."""
@@ -17,13 +19,13 @@ INK = "#7F8894"
 
 
 def class_accuracy_chart(
-    frame: pd.DataFrame, *, color: str, order: Sequence[str]
+    frame: pd.DataFrame, *, color: str, order: Sequence[str], label: str = ""
 ) -> alt.LayerChart:
     """Accuracy per class as dot and interval; single seeds as ticks, published ones as diamonds.
 
     `frame` has `class` (name), `kind` (`ONE_RUN`, `MEAN`, `SINGLE` or `PUBLISHED`),
     `accuracy_percent`, `errors`, `num_images`, and for the first two `low_percent` and
-    `high_percent`.
+    `high_percent`. `label` is what the variant is called, for the title of an exported figure.
     """
     kinds = [kind for kind in SHAPES if kind in set(frame["kind"])]
     strokes = {ONE_RUN: color, MEAN: color, SINGLE: color, PUBLISHED: INK}
@@ -34,7 +36,7 @@ def class_accuracy_chart(
 
     legend = alt.Legend(title=None, orient="top")
     base = alt.Chart(frame).encode(
-        y=alt.Y("class:N", sort=list(order), title=None, axis=alt.Axis(labelOverlap=False)),
+        y=alt.Y("class:N", sort=list(order), title="Class", axis=alt.Axis(labelOverlap=False)),
     )
     x = alt.X("accuracy_percent:Q", title="Test accuracy in %", scale=alt.Scale(zero=False))
     interval = base.transform_filter(alt.FieldOneOfPredicate("kind", [ONE_RUN, MEAN])).mark_rule(
@@ -54,4 +56,7 @@ def class_accuracy_chart(
         ],
     )
     intervals = interval.encode(x=alt.X("low_percent:Q"), x2=alt.X2("high_percent:Q"))
-    return (intervals + marks).properties(height=ROW_HEIGHT * len(order) + FRAME_HEIGHT)
+    chart = (intervals + marks).properties(height=ROW_HEIGHT * len(order) + FRAME_HEIGHT)
+    of_variant = f" of {label}" if label else ""
+    said = "Lines: 95 % intervals." if {ONE_RUN, MEAN} & set(kinds) else ""
+    return titled(chart, f"Test accuracy{of_variant} for each class, {DATA_SET}", said)

@@ -7,7 +7,14 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from ui.charts import PADDING, VARIANT_LABELS, variant_color_scale, variant_label_expression
+from ui.charts import (
+    DATA_SET,
+    PADDING,
+    VARIANT_LABELS,
+    titled,
+    variant_color_scale,
+    variant_label_expression,
+)
 
 ROW_HEIGHT = 46
 ACCURACY_TITLE = "Test accuracy after the last epoch (%)"
@@ -15,6 +22,7 @@ MAIN, SINGLE, PUBLISHED = "this variant", "one seed", "published"
 HIGHER, LOWER, UNRESOLVED = "higher", "lower", "not resolved"
 GREEN, PURPLE, GREY = "#1B7837", "#762A83", "#808A96"
 """Green and purple stay apart in the common colour-vision deficiencies and carry white text."""
+PAIRS_LEGEND = "Green: the row is higher; purple: it is lower; without colour: not resolved."
 INK, INK_ON_DARK = "#4A5563", "#B4BECA"
 
 
@@ -60,9 +68,28 @@ def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerCh
         interval.mark_rule(strokeWidth=7, opacity=0.32, strokeCap="round"),
         *(dots.transform_filter(alt.datum.kind == k).mark_point(**marks[k]) for k in drawn),
     ]
-    return alt.LayerChart(layer=layers).properties(
+    chart = alt.LayerChart(layer=layers).properties(
         height=ROW_HEIGHT * len(variants) + 40, padding=PADDING
     )
+    return titled(chart, f"Test accuracy, {DATA_SET}", accuracy_legend(variants))
+
+
+def accuracy_legend(variants: pd.DataFrame) -> str:
+    """What is drawn for each variant, in words."""
+    several = variants["num_seeds"].max() > 1
+    one_seed = variants.loc[variants["num_seeds"] == 1, "label"]
+    parts = [
+        "Dot: mean over the seeds." if several else "Dot: this run.",
+        "Bar: 95 % interval of that mean, on these very images."
+        if several
+        else "Bar: 95 % interval, for other images.",
+        f"One seed only, so for other images: {', '.join(one_seed)}."
+        if several and len(one_seed)
+        else "",
+        "Small dots above: single seeds." if several else "",
+        "Diamond below: published." if variants["published_percent"].notna().any() else "",
+    ]
+    return " ".join(filter(None, parts))
 
 
 def _points(variants: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +139,9 @@ def pairs_chart(*, pairs: pd.DataFrame, dark: bool = False) -> alt.LayerChart:
         base.mark_rect(cornerRadius=5).encode(color=color, opacity=alt.OpacityValue(**opacity)),
         base.mark_text(fontSize=12).encode(text=value, color=alt.ColorValue(**text)),
     ]
-    return alt.LayerChart(layer=layers).properties(height=46 * len(order) + 70, padding=PADDING)
+    chart = alt.LayerChart(layer=layers).properties(height=46 * len(order) + 70, padding=PADDING)
+    title = f"Test accuracy of the row less that of the column, {DATA_SET}"
+    return titled(chart, title, f"In percentage points. {PAIRS_LEGEND}")
 
 
 def mirrored(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from core.config import variant_label
+from ui.charts import titled
 
 if TYPE_CHECKING:  # importing them would import torch
     from core.model.summary import LayerSummary, Summary
@@ -21,9 +22,10 @@ KIND_OPACITY = {
 """What parameters and operations are for, and how strongly each is drawn."""
 LABEL_COLOR = "#7B8794"  # readable on both themes
 BAR_HEIGHT = 24
-FRAME_HEIGHT = 110  # legend and axis, which Streamlit takes from the height of a chart
+FRAME_HEIGHT = 130  # legend and axis, which Streamlit takes from the height of a chart
 ROOM_FOR_SUMS = 1.18  # the axis, as a multiple of the longest bar, so that its sum stands beside it
 MEASURES = {"parameters": "Trainable parameters", "multiply_adds": "Multiply-adds per image"}
+BLOCKS_LEGEND = "Each convolution with the normalization that follows it; beside a bar its sum."
 CONVENTION = (
     "A multiply-add is one multiplication, one addition, or both at once, for one image at "
     "prediction time. A convolution takes one per weight and position; group and layer norm take "
@@ -154,14 +156,17 @@ def _shares(layer: LayerSummary) -> list[tuple[str, str, int, int]]:
     ]
 
 
-def blocks_chart(frame: pd.DataFrame, *, measure: str, color: str) -> alt.LayerChart:
-    """Stacked bars of `measure`, a key of `MEASURES`, from `blocks_frame`, with each bar's sum."""
+def blocks_chart(frame: pd.DataFrame, *, measure: str, color: str, label: str) -> alt.LayerChart:
+    """Stacked bars of `measure`, a key of `MEASURES`, from `blocks_frame`, with each bar's sum.
+
+    `label` is what the variant is called.
+    """
     shown = frame[frame[measure] > 0]
     order = list(dict.fromkeys(frame["block"]))
     sums = frame.groupby("block", sort=False, as_index=False)[measure].sum()
     x = alt.X(
         f"{measure}:Q",
-        title=None,
+        title=MEASURES[measure],
         axis=alt.Axis(tickCount=4, format=",d"),
         scale=alt.Scale(domain=[0, float(sums[measure].max()) * ROOM_FOR_SUMS]),
     )
@@ -185,7 +190,8 @@ def blocks_chart(frame: pd.DataFrame, *, measure: str, color: str) -> alt.LayerC
     )
     labels = alt.Chart(sums).mark_text(align="left", dx=5, color=LABEL_COLOR)
     labels = labels.encode(x=x, y=y, text=alt.Text(f"{measure}:Q", format=","))
-    return alt.LayerChart(layer=[bars, labels], height=BAR_HEIGHT * len(order) + FRAME_HEIGHT)
+    chart = alt.LayerChart(layer=[bars, labels], height=BAR_HEIGHT * len(order) + FRAME_HEIGHT)
+    return titled(chart, f"{MEASURES[measure]} of {label}", BLOCKS_LEGEND)
 
 
 def _kind_color(frame: pd.DataFrame, color: str) -> alt.Color:

@@ -38,11 +38,14 @@ WEIGHTS_WORDS = (
     "the factor that momentum adds; always on a log scale, because lr falls in steps. Near zero: "
     f"|w| at most {NEAR_ZERO:g} of the root mean square of the layer's weights."
 )
+OF_CHANNELS = (
+    "Line: mean over the layer's channels; band: from the smallest to the largest; of several "
+    "seeds the mean of each."
+)
 NORMALIZATION_WORDS = (
     "γ and β: what the normalization multiplies by and adds. Running mean and variance: what batch "
     "norm has stored for prediction, in the units of the feature maps it normalizes; group and "
-    "layer norm store nothing. Line: mean over the layer's channels; band: from the smallest to "
-    "the largest; of several seeds the mean of each."
+    f"layer norm store nothing. {OF_CHANNELS}"
 )
 
 
@@ -110,7 +113,10 @@ def _figures(titles: Sequence[str], rows: pd.DataFrame, layer: str, choice: Choi
         table = partial(insight_table, quantity, rows, choice.epochs)
         name = f"{quantity.column.replace('_', '-')}-{where}"
         words = partial(describe_insight, layer=where)
-        figures.append(Figure(one, table, name, log, choice.singles, words))
+        line_is = "" if quantity in OF_WEIGHTS else OF_CHANNELS
+        figures.append(
+            Figure(one, table, name, log, choice.singles, words, f" of {where}", line_is)
+        )
     return figures
 
 

@@ -13,10 +13,10 @@ import streamlit as st
 
 from core.published import SOURCE, history
 from ui import address, state
-from ui.charts import VARIANT_LABELS, to_png, to_svg
+from ui.charts import DATA_SET, VARIANT_LABELS, titled
 from ui.charts_curves import ZOOM, curves_chart, curves_spec, describe, panel_spec, panels_chart
 from ui.curves_data import QUANTITIES, Curves, Quantity, curves
-from ui.downloads import csv_file, download_files
+from ui.downloads import csv_file, download_files, picture_files
 from ui.state import Selection
 
 PUBLISHED_DATASET = "mnist"
@@ -144,6 +144,9 @@ def _name(one: Curves) -> str:
 class Figure:
     """Curves, what makes their table, the name of their files, how they are drawn, and what tells
     them in words. Its specifications are made once.
+
+    `where` and `line_is` are for the exported files: of which layer, and what line and band are if
+    not the mean over seeds and its interval.
     """
 
     curves: Curves
@@ -152,6 +155,21 @@ class Figure:
     log: bool = False
     singles: bool = False
     describe: Callable[[Curves], str] = describe
+    where: str = ""
+    line_is: str = ""
+
+    @property
+    def legend(self) -> str:
+        """How to read its lines."""
+        counts = self.curves.lines["num_seeds"]
+        seeds = " to ".join(f"{count}" for count in sorted({counts.min(), counts.max()}))
+        mean = f"Line: mean over {seeds} seeds; band: 95 % interval of that mean."
+        parts = [
+            self.line_is or (mean if counts.max() > 1 else ""),
+            "Thin: single seeds." if self.singles else "",
+            f"Dashed: published ({SOURCE})." if len(self.curves.published) else "",
+        ]
+        return " ".join(filter(None, parts))
 
     @cached_property
     def one_axis(self) -> dict[str, Any]:
@@ -236,11 +254,8 @@ def _words(figure: Figure, shown: Curves, live: bool) -> str:
 
 def _downloads(figure: Figure, chart: Callable[..., alt.TopLevelMixin]) -> None:
     def make() -> alt.TopLevelMixin:
-        return chart(log=figure.log, singles=figure.singles)
+        title = f"{figure.curves.quantity.title}{figure.where}, {DATA_SET}"
+        return titled(chart(log=figure.log, singles=figure.singles), title, figure.legend)
 
-    files = {
-        "CSV": lambda: csv_file(figure.table())(),
-        "PNG": lambda: to_png(make()),
-        "SVG": lambda: to_svg(make()),
-    }
+    files = {"CSV": lambda: csv_file(figure.table())(), **picture_files(make)}
     download_files(files, figure.name)

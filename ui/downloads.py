@@ -13,6 +13,8 @@ import pandas as pd
 import streamlit as st
 from streamlit import runtime
 
+from core.data.datasets import DATASETS
+from ui import state
 from ui.charts import to_png, to_svg
 
 MIME = {
@@ -32,8 +34,15 @@ def download_row(chart: alt.TopLevelMixin | None, frame: pd.DataFrame, name: str
     """Buttons for `frame` as <name>.csv and `chart`, if any, as <name>.png and <name>.svg."""
     files = {"CSV": csv_file(frame)}
     if chart is not None:
-        files |= {"PNG": partial(to_png, chart), "SVG": partial(to_svg, chart)}
+        files |= picture_files(lambda: chart)
     download_files(files, name)
+
+
+def picture_files(make: Callable[[], alt.TopLevelMixin]) -> dict[str, Callable[[], bytes]]:
+    """Makes the PNG and the SVG of the chart that `make` makes, for the shown data set."""
+    info = DATASETS.get(state.dataset())
+    name = info.label if info else ""
+    return {"PNG": lambda: to_png(make(), name), "SVG": lambda: to_svg(make(), name)}
 
 
 def csv_file(frame: pd.DataFrame) -> Callable[[], bytes]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.config import VARIANTS, Variant
@@ -223,3 +224,23 @@ def test_a_run_without_insights_beside_others_is_named(fake_checkpoints):
     assert said.startswith("Of the shown runs Layer norm (seed 2) holds no insights; `python")
     assert "train ln --seeds 2 --dataset mnist`" in said
     assert titles(app)[2:] == [*WEIGHTS, "Scale γ"]
+
+
+def test_exported_figures_say_what_is_drawn(fake_checkpoints, monkeypatch):
+    fake_checkpoints({"mnist": (1, 2)}, insights=True)
+    made = {}
+    press = st.download_button
+
+    def note(label: str, *, data, file_name: str, **rest):
+        made[file_name] = data
+        return press(label, data="", file_name=file_name, **rest)
+
+    monkeypatch.setattr(st, "download_button", note)
+    page(show=["Test loss"], inside="conv3", inside_show=["Weight norm", "Shift β"], singles="true")
+    loss, weights, shift = (
+        made[f"{name}.svg"]().decode() for name in ("test-loss", "weight-norm-conv3", "beta-norm3")
+    )
+    assert "Test loss, MNIST" in loss and "Line: mean over 2 seeds; band: 95 %" in loss
+    assert "Thin: single seeds." in loss and "Dashed: published" in loss
+    assert "Weight norm of conv3, MNIST" in weights and "Dashed" not in weights
+    assert "Shift β of norm3, MNIST" in shift and "from the smallest to the largest" in shift

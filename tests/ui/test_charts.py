@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 
 from core.config import VARIANTS
-from ui.charts import to_png, to_svg, variant_color_scale, variant_label_expression
+from ui.charts import (
+    DATA_SET,
+    titled,
+    to_png,
+    to_svg,
+    variant_color_scale,
+    variant_label_expression,
+)
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
 BACKGROUNDS = {"light": "#FFFFFF", "dark": "#11161D"}
@@ -66,3 +73,10 @@ def test_exports_have_no_frame_and_room_for_what_stands_in_cells(chart):
     width = float(re.search(r'width="([\d.]+)"', to_svg(matrix).decode())[1])
     assert width >= 3 * 50
     assert float(re.search(r'width="([\d.]+)"', to_svg(chart).decode())[1]) >= 500
+
+
+def test_a_title_stands_in_exported_files_only_and_names_the_data_set(chart):
+    shown = titled(chart, f"Loss, {DATA_SET}", "Line: mean.", "Dashed: published.")
+    svg = to_svg(shown, "MNIST").decode()
+    assert all(words in svg for words in ("Loss, MNIST", "Line: mean.", "Dashed: published."))
+    assert "title" not in shown.to_dict() and "Loss, " not in to_svg(chart).decode()

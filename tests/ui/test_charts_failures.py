@@ -62,5 +62,7 @@ def test_the_legend_names_only_what_is_there(frame):
 
 
 def test_it_can_be_exported(frame):
-    svg = to_svg(class_accuracy_chart(frame, color="#0072B2", order=CLASSES))
+    chart = class_accuracy_chart(frame, color="#0072B2", order=CLASSES, label="Group norm")
+    svg = to_svg(chart, "MNIST")
+    assert b"Test accuracy of Group norm for each class, MNIST" in svg and b">Class<" in svg
     assert b"Test accuracy in %" in svg and b"published" in svg

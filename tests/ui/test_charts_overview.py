@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from ui.charts import to_svg
 from ui.charts_overview import HIGHER, LOWER, UNRESOLVED, accuracy_chart, mirrored, pairs_chart
 
 PAIRS = pd.DataFrame(
@@ -95,3 +96,13 @@ def test_ink_follows_the_background():
         for dark in (False, True)
     ]
     assert inks[0] != inks[1]
+
+
+def test_exported_figures_say_what_is_drawn_and_what_colours_mean():
+    accuracy = to_svg(accuracy_chart(variants=variants(2), runs=RUNS), "MNIST").decode()
+    assert "Test accuracy, MNIST" in accuracy
+    for word in ("Dot: mean", "Bar: 95 %", "Small dots", "Diamond"):
+        assert word in accuracy
+    pairs = to_svg(pairs_chart(pairs=PAIRS), "MNIST").decode()
+    assert "Test accuracy of the row less that of the column, MNIST" in pairs
+    assert "In percentage points. Green: the row is higher; purple: it is lower" in pairs

@@ -77,9 +77,12 @@ def test_blocks_split_weights_normalization_and_biases(summaries):
 @pytest.mark.parametrize("measure", charts.MEASURES)
 def test_chart_stacks_the_measure_in_the_order_of_the_network(summaries, measure):
     frame = charts.blocks_frame(summaries[GN])
-    spec = charts.blocks_chart(frame, measure=measure, color="#0072B2").to_dict()
+    spec = charts.blocks_chart(
+        frame, measure=measure, color="#0072B2", label="Group norm"
+    ).to_dict()
     bars, labels = spec["layer"]
     assert bars["encoding"]["x"]["field"] == measure
+    assert bars["encoding"]["x"]["title"] == charts.MEASURES[measure]
     assert bars["encoding"]["y"]["sort"][:2] == ["conv1", "conv2"]
     drawn = spec["datasets"][bars["data"]["name"]]
     assert sum(row[measure] for row in drawn) == frame[measure].sum()
@@ -191,6 +194,7 @@ def test_exported_charts_are_real_files(summaries):
     from ui.charts import to_png, to_svg
 
     frame = charts.blocks_frame(summaries[BN])
-    chart = charts.blocks_chart(frame, measure="multiply_adds", color="#009E73")
+    chart = charts.blocks_chart(frame, measure="multiply_adds", color="#009E73", label="Own")
     assert to_png(chart).startswith(b"\x89PNG")
+    assert b"Multiply-adds per image of Own" in to_svg(chart)
     assert b"476,672" not in to_svg(chart) and b"464,128" in to_svg(chart)
