@@ -21,6 +21,7 @@ class PretendedCuda:
         self.error: BaseException = RuntimeError("injected\nsecond line")
         self.replayed = 0
         self.captured = 0
+        self.reached = 0
         self.step: Callable[[], None] = lambda: None
         self.current = self.first = self.make_stream()
         self.events: list[str] = []
@@ -30,6 +31,7 @@ class PretendedCuda:
         monkeypatch.setattr(torch.cuda, "set_stream", self.set_stream)
         monkeypatch.setattr(torch.cuda, "stream", self.stream)
         monkeypatch.setattr(torch.cuda, "graph", self.graph)
+        monkeypatch.setattr(torch.cuda, "Event", self.make_event)
         monkeypatch.setattr(
             torch.cuda, "synchronize", lambda *_: self.events.append("synchronized")
         )
@@ -45,6 +47,19 @@ class PretendedCuda:
     def replay(self) -> None:
         self.replayed += 1
         self.step()
+
+    def make_event(self) -> SimpleNamespace:
+        """One that is reached when somebody waits for it, and not before."""
+        event = SimpleNamespace()
+
+        def record() -> None:
+            event.steps = self.replayed
+
+        def synchronize() -> None:
+            self.reached = event.steps
+
+        event.record, event.synchronize = record, synchronize
+        return event
 
     def make_stream(self) -> SimpleNamespace:
         return SimpleNamespace(wait_stream=lambda other: None)

@@ -7,6 +7,9 @@ import sys
 
 import torch
 
+STEPS_PER_MARK = 8
+"""A GPU has at most twice as many steps before it."""
+
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """glibc's names for the parameters of `mallopt`, from its manual."""
 
@@ -26,6 +29,26 @@ def prepare_thread(device: torch.device) -> None:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
+
+
+class Pace:
+    """Keeps the CPU from running ahead: on CUDA a call of a step only queues it.
+
+    Otherwise a whole epoch would be queued at once, which a stop would have to wait for.
+    """
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._mark: torch.cuda.Event | None = None
+
+    def step_queued(self) -> None:
+        """Every `STEPS_PER_MARK` steps waits until the device has reached the mark before."""
+        self._steps += 1
+        if self._steps % STEPS_PER_MARK == 0:
+            before, self._mark = self._mark, torch.cuda.Event()
+            self._mark.record()
+            if before is not None:
+                before.synchronize()
 
 
 def reclaim_memory(device: torch.device) -> None:

@@ -25,7 +25,7 @@ RUNNING_ROWS = dict(enumerate(RUNNING))
 
 def measure(state: ReplicaState, learning_rate: float) -> dict:
     """The line of `insights.jsonl` for the epoch that has just ended; `state` is not changed."""
-    values = state.parameters.detach().cpu().numpy().astype(np.float64)
+    values = state.parameters.numpy().astype(np.float64)
     names, sizes, starts = _layout()
     square_sums = np.add.reduceat(values**2, starts)
     limits = NEAR_ZERO * np.sqrt(square_sums / sizes)
@@ -48,7 +48,7 @@ def _running(state: ReplicaState) -> dict[str, list]:
     """What batch norm has stored; nothing for the others."""
     if state.variant.norm != "batch":
         return {}
-    statistics = state.statistics.detach().cpu().numpy().astype(np.float64)
+    statistics = state.statistics.numpy().astype(np.float64)
     starts = _starts(CONV_CHANNELS)
     layers = list(range(len(CONV_CHANNELS)))
     found: dict[str, list] = {}

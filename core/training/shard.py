@@ -18,6 +18,7 @@ from core.config import Recipe
 from core.data.augmentation import normalize, pad_with_fill, rotate, rotation_coefficients
 from core.model.stack import NetworkStack
 from core.training.graph import capture
+from core.training.hardware import Pace
 from core.training.state import ReplicaState
 
 EVALUATION_BATCH = 250
@@ -112,10 +113,13 @@ class Shard:
         """
         started = time.monotonic()
         step, num_batches = self._begin_epoch()
+        pace = Pace() if self.data.on_cuda else None
         while step < num_batches and not should_stop():
             self._step_at(step)
             step += 1
             self.steps_ahead += len(self.states)
+            if pace:
+                pace.step_queued()
         if self.data.on_cuda:
             torch.cuda.synchronize(self.data.device)
         if step < num_batches:
@@ -216,12 +220,15 @@ class Shard:
         return losses, correct
 
     def _write_back(self, step: int, seconds: float) -> None:
+        """Copies each stacked tensor to the CPU once, and every replica's part out of it."""
         self.steps_ahead = 0
+        stacked = (self.parameters.detach(), self.momentum, self.stack.statistics, self.sums)
+        parameters, momentum, statistics, sums = (tensor.cpu() for tensor in stacked)
         for position, state in enumerate(self.states.values()):
-            state.parameters = self.parameters.detach()[position].clone()
-            state.momentum = self.momentum[position].clone()
-            state.statistics = self.stack.statistics[position].clone()
-            state.sums = self.sums[position].cpu().double()
+            state.parameters = parameters[position].clone()
+            state.momentum = momentum[position].clone()
+            state.statistics = statistics[position].clone()
+            state.sums = sums[position].to(torch.float64, copy=True)
             state.step = step
             state.seconds += seconds
 

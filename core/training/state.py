@@ -20,9 +20,9 @@ NUM_SUMS = 3
 class ReplicaState:
     """Replica of `variant` with `seed` after `epoch` whole epochs and `step` steps of the next.
 
-    `parameters` and `momentum` (P,), `statistics` (2, 80), `sums` (3,) float64, `seconds` of the
-    epoch so far. The order of images and their angles follow from seed and epoch, so no random
-    state needs to be kept.
+    `parameters` and `momentum` (P,), `statistics` (2, 80), `sums` (3,) float64, all on the CPU
+    wherever the replica is trained; `seconds` of the epoch so far. The order of images and their
+    angles follow from seed and epoch, so no random state needs to be kept.
     """
 
     variant: Variant
@@ -42,14 +42,13 @@ class ReplicaState:
         return self.diverged or self.epoch >= self.variant.epochs
 
     def tensors(self) -> dict[str, Tensor]:
-        """What must be saved beside the plain fields, on the CPU."""
-        return {name: getattr(self, name).detach().cpu().contiguous() for name in TENSOR_NAMES}
+        """What must be saved beside the plain fields."""
+        return {name: getattr(self, name) for name in TENSOR_NAMES}
 
     def network(self, num_batches: int) -> Network:
         """The plain network on the CPU in evaluation mode; `num_batches` a whole epoch has."""
         steps = self.epoch * num_batches + self.step
-        parameters, statistics = self.parameters.cpu(), self.statistics.cpu()
-        return write_network(self.variant, parameters, statistics, steps).eval()
+        return write_network(self.variant, self.parameters, self.statistics, steps).eval()
 
 
 def new_state(variant: Variant, seed: int) -> ReplicaState:

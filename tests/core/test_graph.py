@@ -12,6 +12,7 @@ import torch
 
 from core.training import graph as graph_module
 from core.training.graph import WARM_UP_STEPS, capture
+from core.training.hardware import STEPS_PER_MARK
 from core.training.shard import Shard, TrainingData
 from core.training.state import new_state
 from tests.pretended_cuda import PretendedCuda
@@ -117,3 +118,15 @@ def test_capture_needs_no_more_images_than_one_batch(cuda, monkeypatch, batch_si
     plain = Shard({0: new_state(shortened("bn_l1"), 1)}, tiny_data(), shard.recipe)
     plain.run_epoch(lambda: False)
     assert_same_state(shard.states[0], plain.states[0])
+
+
+def test_the_device_never_has_more_than_a_few_steps_before_it(cuda, monkeypatch):
+    """So a stop waits for those alone, and progress tells what has been computed."""
+    ahead = []
+    monkeypatch.setattr(TrainingData, "on_cuda", True)
+    recipe = replace(RECIPE, batch_size=2)
+    shard = Shard({0: new_state(shortened("ln"), 1)}, tiny_data(), recipe)
+    cuda.step = lambda: ahead.append(cuda.replayed - cuda.reached)
+    monkeypatch.setattr(Shard, "evaluate", lambda self: (torch.zeros(1), torch.zeros(1)))
+    shard.run_epoch(lambda: False)
+    assert len(ahead) == 43 and max(ahead) == 2 * STEPS_PER_MARK

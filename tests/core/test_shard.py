@@ -14,7 +14,7 @@ from core.model.network import Network, build_network, flatten_parameters
 from core.model.stack import read_statistics
 from core.training import shard as shard_module
 from core.training.shard import Shard, epoch_plan
-from core.training.state import ReplicaState, new_state
+from core.training.state import TENSOR_NAMES, ReplicaState, new_state
 from tests.training_helpers import NUM_TRAIN, RECIPE, assert_same_state, shortened, tiny_data
 
 
@@ -317,3 +317,22 @@ def test_shards_share_one_padded_copy_of_the_images():
     assert shards[0].padded.data_ptr() == shards[1].padded.data_ptr()
     fewer = replace(data, train_images=data.train_images[:64])
     assert len(fewer.padded_images(RECIPE.fill)) == 64 * 30 * 30
+
+
+def test_a_stack_is_copied_to_the_states_at_once_and_shares_no_memory_with_them(monkeypatch):
+    copied = []
+    plain = torch.Tensor.cpu
+    monkeypatch.setattr(
+        torch.Tensor, "cpu", lambda self: (copied.append(self.shape), plain(self))[1]
+    )
+    states = {r: new_state(shortened("gn"), r) for r in range(5)}
+    shard = Shard(states, tiny_data(), RECIPE)
+    answers = iter([False, True])
+    shard.run_epoch(lambda: next(answers))
+    assert copied == [(5, 7_946), (5, 7_946), (5, 2, 80), (5, 3)]
+    kept = [states[3].tensors()[name].clone() for name in TENSOR_NAMES]
+    with torch.no_grad():
+        for tensor in (shard.parameters, shard.momentum, shard.stack.statistics, shard.sums):
+            tensor.fill_(7.0)
+    for name, value in zip(TENSOR_NAMES, kept, strict=True):
+        assert torch.equal(getattr(states[3], name), value), name
