@@ -52,6 +52,7 @@ class Engine:
         self.states = list(states)
         self.data = data
         self.recipe = recipe
+        self.in_one_stack = data.device.type != "cpu"
         self.num_threads = num_threads or torch.get_num_threads()
         self.fallback_reason: str | None = None
         self._stop = threading.Event()
@@ -76,7 +77,7 @@ class Engine:
         shards = self._make_shards()
         reclaim_memory(self.data.device)
         # A GPU runs one stack at a time; its replicas already share every kernel.
-        workers = self.num_threads if self.data.device.type == "cpu" else 1
+        workers = 1 if self.in_one_stack else self.num_threads
         pool = concurrent.futures.ThreadPoolExecutor(
             workers, "train", prepare_thread, (self.data.device,)
         )
@@ -92,17 +93,33 @@ class Engine:
                     self.fallback_reason = shard.fallback_reason or self.fallback_reason
                     for replica, values in metrics.items():
                         yield EpochRecord(replica, values)
-                    if metrics and (rest := shard.remaining()) and not self._stop.is_set():
-                        waiting[pool.submit(rest.run_epoch, self._stop.is_set)] = rest
+                    if metrics and not self._stop.is_set():
+                        for rest in self._next_shards(shard, is_last=not waiting):
+                            waiting[pool.submit(rest.run_epoch, self._stop.is_set)] = rest
                         self._active = tuple(waiting.values())
         finally:
             self._stop.set()
             pool.shutdown(wait=True)
             self._stop.clear()
 
+    def _next_shards(self, ended: Shard, is_last: bool) -> list[Shard]:
+        """What trains on after `ended` has ended an epoch; `is_last` if nobody else still does.
+
+        Replicas of one stack wait for each other: at the end of an epoch all of them can share
+        steps, whatever steps they began at.
+        """
+        if not self.in_one_stack:
+            return [ended] if ended.states.keys() <= set(self._open_replicas()) else []
+        if not is_last:
+            return []
+        return [ended] if ended.states.keys() == set(self._open_replicas()) else self._make_shards()
+
+    def _open_replicas(self) -> list[int]:
+        return [replica for replica, state in enumerate(self.states) if not state.is_done]
+
     def _make_shards(self) -> list[Shard]:
-        open_replicas = [r for r, state in enumerate(self.states) if not state.is_done]
-        if self.data.device.type == "cpu":
+        open_replicas = self._open_replicas()
+        if not self.in_one_stack:
             groups = [[replica] for replica in open_replicas]
         else:
             # Replicas can share steps only if they stand at the same step of their epoch.

@@ -99,13 +99,6 @@ class Shard:
         parts = [getattr(state, name).to(dtype) for state in self.states.values()]
         return torch.stack(parts).to(self.data.device)
 
-    def remaining(self) -> Shard | None:
-        """This shard, or a smaller one without the replicas that are done, or None."""
-        rest = {replica: state for replica, state in self.states.items() if not state.is_done}
-        if len(rest) == len(self.states):
-            return self
-        return Shard(rest, self.data, self.recipe) if rest else None
-
     def run_epoch(self, should_stop: Callable[[], bool]) -> dict[int, dict[str, float]]:
         """Trains to the end of the current epoch and evaluates; metrics by replica.
 

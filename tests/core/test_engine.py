@@ -215,3 +215,45 @@ def test_which_replicas_step_together(kind, groups, monkeypatch):
     monkeypatch.setattr(engine_module, "Shard", lambda members, data, recipe: sorted(members))
     engine = Engine(states, SimpleNamespace(device=torch.device(kind)), RECIPE, 1)
     assert engine._make_shards() == groups
+
+
+@pytest.fixture
+def one_stack(monkeypatch) -> list[list[int]]:
+    """Makes engines stack replicas on the CPU as on a GPU; which replicas each epoch had."""
+    trained: list[list[int]] = []
+    plain_init, plain_epoch = Engine.__init__, Shard.run_epoch
+
+    def init(self: Engine, *args, **kwargs) -> None:
+        plain_init(self, *args, **kwargs)
+        self.in_one_stack = True
+
+    def run_epoch(self: Shard, should_stop):
+        trained.append(sorted(self.states))
+        return plain_epoch(self, should_stop)
+
+    monkeypatch.setattr(Engine, "__init__", init)
+    monkeypatch.setattr(Shard, "run_epoch", run_epoch)
+    return trained
+
+
+def test_each_replica_of_a_stack_has_its_own_length(one_stack):
+    states = make_states([("gn", 1, 2), ("bn_l1", 1, 1), ("gn_l1", 1, 3)])
+    fit(states)
+    assert one_stack == [[0, 1, 2], [0, 2], [2]]
+    assert [state.epoch for state in states] == [2, 1, 3]
+
+
+def test_replicas_that_were_stopped_at_unequal_steps_share_them_again_after_an_epoch(
+    one_stack,
+):
+    expected = make_states([("gn", 1, 3), ("bn_l1", 1, 2), ("ln", 1, 3)])
+    fit(expected)
+    states = make_states([("gn", 1, 3), ("bn_l1", 1, 2), ("ln", 1, 3)])
+    for replica, steps in ((1, 2), (2, 1)):
+        answers = iter([False] * steps + [True])
+        Shard({replica: states[replica]}, tiny_data(), RECIPE).run_epoch(lambda a=answers: next(a))
+    one_stack.clear()
+    fit(states)
+    assert one_stack == [[0], [2], [1], [0, 1, 2], [0, 2]]
+    for state, other in zip(states, expected, strict=True):
+        torch.testing.assert_close(state.parameters, other.parameters, atol=1e-5, rtol=0)

@@ -230,23 +230,6 @@ def test_mixed_variants_in_one_shard_train_like_each_alone():
             assert metrics[replica][name] == pytest.approx(expected[name], rel=1e-6)
 
 
-def test_each_replica_has_its_own_length():
-    states = {
-        r: new_state(shortened(key, epochs), 1)
-        for r, (key, epochs) in enumerate([("gn", 2), ("bn_l1", 1), ("gn_l1", 3)])
-    }
-    shard: Shard | None = Shard(states, tiny_data(), RECIPE)
-    trained = []
-    while shard:
-        trained.append(sorted(shard.run_epoch(never)))
-        shard = shard.remaining()
-    assert trained == [[0, 1, 2], [0, 2], [2]]
-    assert [state.epoch for state in states.values()] == [2, 1, 3]
-    alone = new_state(shortened("gn_l1", 3), 1)
-    run(alone)
-    torch.testing.assert_close(states[2].parameters, alone.parameters, atol=1e-6, rtol=1e-5)
-
-
 def test_means_are_over_images_though_the_last_batch_is_smaller():
     """With a learning rate of almost nothing the network stands still, so one pass must agree."""
     recipe = replace(RECIPE, learning_rate=1e-30)
