@@ -8,7 +8,7 @@ import warnings
 
 import typer
 
-from core.cli import doctor, explain, jobs, manage, predict, reports, robustness, training
+from core.cli import doctor, explain, fetch, jobs, manage, predict, reports, robustness, training
 
 app = typer.Typer(
     help="Train and compare six small image classifiers that differ in normalization.",
@@ -33,6 +33,7 @@ for command in (
     reports.summary,
     predict.predict,
     explain.explain,
+    fetch.fetch,
     doctor.doctor,
 ):
     app.command()(command)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import torch
 import typer
 
+from core.cli.fetch import dataset_entry, read_status
 from core.cli.output import DataDirOption, DeviceOption, JsonOption, one_line_errors, print_json
 from core.cli.words import with_options
 from core.config import VARIANTS, describe_seeds
-from core.data.datasets import DATASETS, SPLITS, DatasetStatus, check_dataset, load_split
+from core.data.datasets import DATASETS
 from core.data.datasets import data_dir as find_data_dir
 from core.device import select_device
-from core.errors import DataError, NormLabError
+from core.errors import NormLabError
 from core.published import SUMMARY
 from core.training.checkpoint import load_network
 from core.training.runs import SHIPPED_DIR, Run, list_runs
@@ -79,25 +78,9 @@ def _examine_device(requested: str | None, problems: list[str]) -> dict:
 
 def _examine_datasets(data_dir: str | None, problems: list[str]) -> list[dict]:
     root = find_data_dir(data_dir)
-    statuses = [read_status(check_dataset(key, root), root) for key in DATASETS]
+    statuses = [read_status(key, root) for key in DATASETS]
     problems += [status.reason or status.key for status in statuses if status.damaged]
     return [dataset_entry(status) for status in statuses]
-
-
-def read_status(status: DatasetStatus, root: Path) -> DatasetStatus:
-    """`status`, and of a data set that seems to be here what is found when all of it is read."""
-    try:
-        for split in SPLITS if status.present else ():
-            load_split(status.key, root, split)
-    except DataError as error:
-        return replace(status, present=False, damaged=True, reason=str(error))
-    return status
-
-
-def dataset_entry(status: DatasetStatus) -> dict:
-    """What a document says of a data set."""
-    about = {"present": status.present, "damaged": status.damaged}
-    return {"name": status.key, **about, "path": str(status.path)}
 
 
 def _examine_runs(runs: Sequence[Run], problems: list[str]) -> int:

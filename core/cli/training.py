@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import DownloadColumn, Progress, TextColumn
 
+from core.cli.fetch import download
 from core.cli.output import (
     RUNS_DIR,
     DataDirOption,
@@ -23,7 +22,7 @@ from core.cli.output import (
     print_json,
     print_table,
 )
-from core.cli.progress import BAR, say, watch
+from core.cli.progress import say, watch
 from core.cli.request import (
     BatchSizeOption,
     GammaOption,
@@ -42,7 +41,6 @@ from core.cli.request import (
 from core.cli.words import document, reason, with_options
 from core.data.datasets import check_dataset
 from core.data.datasets import data_dir as find_data_dir
-from core.data.download import download_dataset
 from core.device import select_device
 from core.errors import RunError, UsageError
 from core.published import SUMMARY
@@ -239,14 +237,8 @@ def _outcome(runs: list[Run]) -> tuple[str, str | None]:
 
 def _fetch_if_missing(dataset: str, root: Path) -> None:
     """Downloads the data set on first use, saying so."""
-    if check_dataset(dataset, root).present:
-        return
-    console = Console(stderr=True)
-    with Progress(TextColumn("{task.description}"), *BAR, DownloadColumn(), console=console) as bar:
-        task = bar.add_task(f"downloading {dataset} into {root}", total=None)
-        download_dataset(
-            dataset, root, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    if not check_dataset(dataset, root).present:
+        download(dataset, root)
 
 
 def _same_setting(runs: list[Run]) -> list[list[Run]]:

@@ -38,7 +38,9 @@ def with_options(message: str, runs_dir: Path | None = None, subject: int | str 
         message = message.replace("resume it", f"go on with `python -m core resume {subject}`")
     if runs_dir is None:
         return message
-    return re.sub(r"`(python -m core [^`]*)`", rf"`\1 --runs-dir {_quoted(runs_dir)}`", message)
+    return re.sub(
+        r"`(python -m core (?!fetch )[^`]*)`", rf"`\1 --runs-dir {_quoted(runs_dir)}`", message
+    )
 
 
 def _quoted(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -192,9 +193,9 @@ def check_dataset(key: str, root: Path) -> DatasetStatus:
     if not problems:
         return DatasetStatus(key, True, path)
     if [problem for _, problem in problems] == [MISSING] * len(files):
-        return DatasetStatus(key, False, path, f"{info.label} is not in {path}: {_cure(key)}")
+        return DatasetStatus(key, False, path, f"{info.label} is not in {path}: {_cure(key, root)}")
     file, problem = problems[0]
-    return DatasetStatus(key, False, path, f"{file.path} {problem} {_cure(key)}", True)
+    return DatasetStatus(key, False, path, f"{file.path} {problem} {_cure(key, root)}", True)
 
 
 def _check_digits(key: str) -> DatasetStatus:
@@ -223,7 +224,7 @@ def load_split(key: str, root: Path, split: str) -> Split:
     if targets.min() < 0 or targets.max() >= NUM_CLASSES:
         raise DataError(
             f"{label_file.path} is damaged: it holds classes other than 0 to 9. "
-            f"Delete it and fetch it again: {_cure(key)}"
+            f"Delete it and fetch it again: {_cure(key, root)}"
         )
     return Split(images, targets)
 
@@ -262,29 +263,35 @@ def read_idx(key: str, file: IdxFile) -> np.ndarray:
         if expected in (None, hashlib.sha256(content.data).hexdigest()):
             return file.parse(content)
         problem = "is damaged: its SHA-256 is not the expected one. Delete it and fetch it again:"
-    raise DataError(f"{file.path} {problem} {_cure(key)}")
+    raise DataError(f"{file.path} {problem} {_cure(key, file.path.parents[2])}")
 
 
 def expected_sha256(key: str, path: Path) -> str | None:
     """The checksum that a raw file has to have, in hexadecimal; None where nothing is known."""
     if key == "mnist" and path.name in MNIST_SHA256:
         return MNIST_SHA256[path.name]
-    return read_checksums(path.parent).get(path.name)
-
-
-def read_checksums(folder: Path) -> dict[str, str]:
-    """File name → SHA-256 as recorded on download; empty where nothing was."""
-    path = folder / CHECKSUMS_FILE
     try:
-        lines = path.read_text().splitlines() if path.exists() else []
-        pairs = [line.split(maxsplit=1) for line in lines]
-        return {name: checksum for checksum, name in pairs}
+        return read_checksums(path.parent).get(path.name)
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path} is damaged: it is no list of checksums. "
-            "Delete it and the files beside it, then fetch the data set again."
+            f"{path.parent / CHECKSUMS_FILE} is damaged: it is no list of checksums. Fetch it and "
+            f"the files beside it again: {_cure(key, path.parents[2])}"
         ) from error
 
 
-def _cure(key: str) -> str:
-    return f"press Download in the app or run `python -m core train gn --dataset {key}`."
+def read_checksums(folder: Path) -> dict[str, str]:
+    """File name → SHA-256 as recorded on download, empty where nothing was.
+
+    Raises `OSError` or `ValueError` for what is no such list.
+    """
+    path = folder / CHECKSUMS_FILE
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = [line.split(maxsplit=1) for line in lines]
+    return {name: checksum for checksum, name in pairs}
+
+
+def _cure(key: str, root: Path) -> str:
+    """The app fetches into the folder that is taken where none is named."""
+    if root == data_dir():
+        return f"press Download in the app or run `python -m core fetch {key}`."
+    return f"run `python -m core fetch {key} --data-dir {shlex.quote(str(root))}`."

@@ -217,7 +217,7 @@ def _record_checksum(path: Path, sha256: str) -> None:
     """Adds it to the folder's list, in the form that `sha256sum -c` reads."""
     try:
         checksums = read_checksums(path.parent)
-    except DataError:  # a damaged list is made anew
+    except (OSError, ValueError):  # a damaged list is made anew
         checksums = {}
     checksums[path.name] = sha256
     part = path.with_name(f".{CHECKSUMS_FILE}.part")

@@ -14,7 +14,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from core.__main__ import app
-from core.cli import training
+from core.cli import fetch, training
 from core.config import VARIANTS
 from core.data import datasets
 from core.training import trainer as trainer_module
@@ -226,7 +226,7 @@ def test_data_are_fetched_on_first_use(home, small, monkeypatch):
         progress(5, 10)
         progress(10, 10)
 
-    monkeypatch.setattr(training, "download_dataset", download)
+    monkeypatch.setattr(fetch, "download_dataset", download)
     result = run_cli("train", "gn", "--epochs", 1, "--dataset", "kmnist", "--data-dir", "here")
     assert result.exit_code == 0, result.stderr
     assert fetched == [("kmnist", Path("here"))]

@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from core.__main__ import app
-from core.cli import training
+from core.cli import fetch
 from core.config import VARIANTS
 from core.data.datasets import DATASETS
 from core.training import checks
@@ -45,7 +45,7 @@ def home(tmp_path, monkeypatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     for module in ("core.training.runs", "core.cli.reports", "core.cli.doctor"):
         monkeypatch.setattr(f"{module}.SHIPPED_DIR", tmp_path / "checkpoints")
-    monkeypatch.setattr(training, "download_dataset", lambda *a: pytest.fail("downloaded"))
+    monkeypatch.setattr(fetch, "download_dataset", lambda *a: pytest.fail("downloaded"))
     monkeypatch.setattr(trainer_module, "load_training_data", lambda *a: tiny_data())
     monkeypatch.setattr(trainer_module.Engine, "fit", lambda self: pytest.fail("trained"))
     return tmp_path
@@ -191,7 +191,8 @@ def test_data_that_are_missing_or_damaged_are_named(home, runs_dir, write_datase
     damaged = next(path for path in files if "t10k-images" in path.name)
     damaged.write_bytes(damaged.read_bytes()[:-1])
     line = refuse(home, *command, "--data-dir", home / "elsewhere", status=1)
-    assert str(damaged) in line and "--dataset mnist" in line
+    cure = f"`python -m core fetch mnist --data-dir {home / 'elsewhere'}`"
+    assert str(damaged) in line and line.endswith(f"fetch it again: run {cure}.")
 
 
 @pytest.mark.parametrize(

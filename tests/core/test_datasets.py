@@ -123,7 +123,7 @@ def test_an_absent_set_says_so_and_how_to_get_it(key, tmp_path):
     status = check_dataset(key, tmp_path)
     assert not status.present and status.path == datasets.raw_folder(key, tmp_path)
     assert f"{DATASETS[key].label} is not in {status.path}" in status.reason
-    assert "Download" in status.reason and f"--dataset {key}" in status.reason
+    assert f"`python -m core fetch {key} --data-dir {tmp_path}`" in status.reason
     with pytest.raises(DataError, match="is missing. Fetch it:"):
         load_split(key, tmp_path, "test")
     assert list(tmp_path.iterdir()) == []
@@ -168,7 +168,7 @@ def test_a_wrong_size_or_header_is_named_by_the_cheap_check(
     assert not status.present
     assert status.reason == one_line(error)
     assert f"{path} {words}" in status.reason
-    assert "Delete it and fetch it again: press Download" in status.reason
+    assert "Delete it and fetch it again: run `python -m core fetch kmnist" in status.reason
 
 
 @pytest.mark.parametrize("index", range(4))
@@ -257,7 +257,16 @@ def test_a_damaged_list_of_checksums_is_named(content, tmp_path, write_dataset):
     path.write_bytes(content)
     with pytest.raises(DataError) as error:
         load_split("kmnist", tmp_path, "test")
-    assert f"{path} is damaged" in one_line(error)
+    assert f"{path} is damaged: it is no list of checksums. Fetch it and" in one_line(error)
+    assert "fetch kmnist" in one_line(error)
+
+
+def test_the_cure_names_the_folder_where_it_is_not_the_usual_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
+    said = check_dataset("kmnist", tmp_path).reason
+    assert said.endswith("press Download in the app or run `python -m core fetch kmnist`.")
+    said = check_dataset("kmnist", tmp_path / "my data").reason
+    assert said.endswith(f": run `python -m core fetch kmnist --data-dir '{tmp_path}/my data'`.")
 
 
 def test_a_class_that_does_not_exist_is_damage(tmp_path, write_dataset):
