@@ -111,19 +111,28 @@ def _records(frame: pd.DataFrame) -> list[dict]:
 
 def _print(table: pd.DataFrame) -> None:
     """One line per corruption, one column per variant: mean, interval and rank."""
-    variants = list(dict.fromkeys(table["variant"]))
+    num_seeds = table.groupby("variant", sort=False)["num_seeds"].max()
+    seeds = {str(key): int(count) for key, count in num_seeds.items()}
+    mixed = len({count == 1 for count in seeds.values()}) == 2
+    names = [f"{key} *" if mixed and count == 1 else key for key, count in seeds.items()]
     rows = []
     for corruption, group in table.groupby("corruption", sort=False):
         cells = {record["variant"]: _cell(record) for record in group.to_dict("records")}
-        rows.append((row_label(str(corruption)), *(cells.get(key, "") for key in variants)))
-    num_seeds = table["num_seeds"].max()
-    how = "Student's t over seeds" if num_seeds > 1 else "Wilson over images"
-    seeds = f"{num_seeds} seeds" if num_seeds > 1 else "one seed"
+        rows.append((row_label(str(corruption)), *(cells.get(key, "") for key in seeds)))
     title = (
-        f"Accuracy in % (95 % interval, {how}) and rank; {seeds}, "
+        f"Accuracy in % (95 % interval, {_interval_kind(sorted(set(seeds.values())))}, "
         f"{table['num_images'].max()} test images"
     )
-    print_table(("corruption", *variants), rows, title=title)
+    print_table(("corruption", *names), rows, title=title)
+
+
+def _interval_kind(counts: Sequence[int]) -> str:
+    """How the intervals are made, for columns of so many seeds, smallest first."""
+    if counts == [1]:
+        return "Wilson over images) and rank; one seed"
+    single = "; *: one seed, Wilson over images" if counts[0] == 1 else ""
+    several = " or ".join(map(str, counts))
+    return f"Student's t over seeds{single}) and rank; {several} seeds"
 
 
 def _cell(record: dict) -> str:

@@ -102,6 +102,25 @@ def test_one_seed_is_named_as_such():
     assert "one seed" in said and "Wilson over images" in said
 
 
+@pytest.mark.parametrize(
+    ("names", "said", "columns"),
+    [
+        (("gn/seed-1", "bn_l1/seed-1"), "Wilson over images) and rank; one seed,", ["gn", "bn_l1"]),
+        (
+            ("gn/seed-1", "gn/seed-2", "bn_l1/seed-1"),
+            "Student's t over seeds; *: one seed, Wilson over images) and rank; 1 or 2 seeds,",
+            ["gn", "bn_l1 *"],
+        ),
+    ],
+)
+def test_columns_of_one_seed_are_told_from_those_of_several(names, said, columns):
+    shown = run_cli("robustness", *(f"digits/{name}" for name in names), *ZIGZAG).stdout
+    title, _, table = shown.partition("┏")
+    assert said in " ".join(title.split())
+    header = table.splitlines()[1]
+    assert [cell.strip() for cell in header.split("┃")[2:-1]] == columns
+
+
 def test_a_folder_that_cannot_be_written_costs_one_line(monkeypatch):
     def refuse(*args: object) -> None:
         raise RunError("Cannot write")
