@@ -28,6 +28,8 @@ from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
 HEIGHT = 360
 PANEL_HEIGHT = 230
+LOG_PADDING = 8
+"""In pixels, so that end marks are whole."""
 PUBLISHED_DASH = [5, 4]
 GREY = "#8A94A0"
 ZOOM = "zoom"
@@ -261,8 +263,11 @@ def _x(look: Look) -> alt.X:
 
 def _y(look: Look, **options: Any) -> dict[str, Any]:
     """Title and scale that all layers share."""
-    kind: dict[str, Any] = {"type": "log"} if look.log else {"type": "linear", "zero": False}
-    return {"title": look.title, "scale": alt.Scale(**kind, **options)}
+    if look.log:  # nice would add up to two decades without a curve
+        scale = alt.Scale(type="log", nice=False, padding=LOG_PADDING)
+    else:
+        scale = alt.Scale(type="linear", zero=False, **options)
+    return {"title": look.title, "scale": scale}
 
 
 def describe(curves: Curves) -> str:

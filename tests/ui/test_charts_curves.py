@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
 
 from core.config import VARIANTS
 from core.published import history
 from tests.fixtures_runs import default_records
+from ui.charts import to_svg
 from ui.charts_curves import curves_chart, describe, panel_spec, panels_chart
 from ui.curves_data import QUANTITIES, Curves, all_epochs, curves
 from ui.palette import VARIANT_COLORS
@@ -99,3 +102,16 @@ def test_description_says_where_each_variant_ends():
     text = describe(make(title="Test accuracy"))
     assert text.startswith("Test accuracy (%) over epochs")
     assert "Batch norm + L1 98" in text
+
+
+@pytest.mark.parametrize("title", ["Test loss", "Test accuracy", "Train cross-entropy"])
+@pytest.mark.parametrize("panels", [False, True])
+def test_a_log_scale_ends_near_the_curves_and_has_labels(title, panels):
+    shown = make(seeds=2, title=title, log=True)
+    chart = panels_chart(shown, ["gn"], log=True) if panels else curves_chart(shown, log=True)
+    svg = to_svg(chart).decode()
+    ends = re.search(r"for a log scale with values from ([\d.]+) to ([\d.]+)", svg)
+    (low, high), (least, most) = map(float, ends.groups()), shown.domain
+    assert 0.85 * least < low < least and most < high < 1.2 * most
+    labels = svg[ends.start() :].split("role-axis-label")[1].split("</g>")[0]
+    assert len(re.findall(r">[\d.]+</text>", labels)) >= 3
