@@ -22,9 +22,14 @@ from core.analysis.typicality import typicality
 from core.config import IMAGE_SIZE
 from core.data.datasets import DatasetInfo
 from core.data.image_gate import read_picture
-from core.data.labels import MAX_TABLE_BYTES, labels_from_names, labels_from_table
+from core.data.labels import (
+    FILE_COLUMNS,
+    MAX_TABLE_BYTES,
+    labels_from_names,
+    labels_from_table,
+)
 from core.data.preprocess import Preprocessed, find_digits, preprocess, use_as_is
-from core.errors import ImageError
+from core.errors import ImageError, LabelError, UsageError
 from core.training.checkpoint import load_network
 from core.training.runs import Run, find_runs
 
@@ -164,6 +169,22 @@ def _told(question: Question) -> dict[Path, int | None]:
         return {}
     if question.labels == BY_NAME:
         return dict(zip(question.pictures, labels_from_names(names), strict=True))
-    with Path(question.labels).open("rb") as file:
-        table = labels_from_table(file.read(MAX_TABLE_BYTES + 1), question.info.class_names)
-    return {path: table.get(str(path), table.get(path.name)) for path in question.pictures}
+    table = labels_from_table(_read_table(question.labels), question.info.class_names)
+    told = {path: table.get(str(path), table.get(path.name)) for path in question.pictures}
+    if all(label is None for label in told.values()):
+        raise LabelError(
+            f"{question.labels} has a label for none of the pictures: write their file names into "
+            f"its column {FILE_COLUMNS[0]!r}."
+        )
+    return told
+
+
+def _read_table(name: str) -> bytes:
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(MAX_TABLE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(
+            f"--labels {name} cannot be read: {error.strerror or error}. "
+            f"Name a CSV file, or write {BY_NAME!r} for what file names tell."
+        ) from error

@@ -188,9 +188,18 @@ def test_labels_by_a_table(home, digit):
     table.write_text(f"file,label\n{digit.name},four\n")
     result = run_cli(*FAST, "--labels", table, digit)
     assert result.exit_code == 1 and "Row 2" in result.stderr and result.stdout == ""
-    result = run_cli(*FAST, "--labels", home / "none.csv", digit)
-    assert result.exit_code == 1 and "none.csv" in result.stderr
-    assert result.stderr.count("\n") == 1
+    table.write_text("file,label\nother.png,4\n")
+    result = run_cli(*FAST, "--labels", table, digit)
+    assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1
+    assert f"{table} has a label for none of the pictures" in result.stderr
+    (home / "other.png").write_bytes(digit.read_bytes())
+    found = document(*FAST, "--labels", table, digit, home / "other.png")["images"]
+    assert [one["true"] for one in found] == [None, 4]
+
+
+@pytest.mark.parametrize("name", ["none.csv", "nmaes", "."])
+def test_a_table_that_cannot_be_read_is_wrong_use(name, digit):
+    assert f"--labels {name} cannot be read: " in refuse(*FAST, "--labels", name, digit)
 
 
 # The table
