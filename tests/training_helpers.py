@@ -38,6 +38,12 @@ def tiny_data(num_train: int = NUM_TRAIN, num_test: int = NUM_TEST) -> TrainingD
     return TrainingData(*parts, info.mean, info.std)
 
 
+def data_on(device: str, data: TrainingData) -> TrainingData:
+    """The same data on that device."""
+    names = ("train_images", "train_targets", "test_images", "test_targets")
+    return replace(data, **{name: getattr(data, name).to(device) for name in names})
+
+
 def shortened(key: str, epochs: int = 1) -> Variant:
     """A published variant with fewer epochs."""
     return replace(VARIANTS[key], epochs=epochs)
@@ -68,6 +74,18 @@ def assert_same_state(a: ReplicaState, b: ReplicaState) -> None:
     """Bit for bit, but for the seconds."""
     for name in ("parameters", "momentum", "statistics", "sums"):
         assert torch.equal(getattr(a, name), getattr(b, name)), name
+    assert (a.epoch, a.step, a.seed) == (b.epoch, b.step, b.seed)
+
+
+def assert_close_state(a: ReplicaState, b: ReplicaState, tolerance: float) -> None:
+    """Parameters and statistics within `tolerance` of each other, momentum within 20 times that.
+
+    Rounding moves momentum, of which a step takes a hundredth, more than what it is taken from.
+    TensorFloat-32 moves parameters by 1e-4 in three steps, rounding alone by 1e-6.
+    """
+    for name, factor in (("parameters", 1), ("momentum", 20), ("statistics", 1)):
+        x, y = getattr(a, name), getattr(b, name)
+        assert (x - y).abs().max() <= factor * tolerance, name
     assert (a.epoch, a.step, a.seed) == (b.epoch, b.step, b.seed)
 
 
