@@ -114,12 +114,18 @@ class Recipe:
             raise UsageError(f"learning_rate is {self.learning_rate}: it must lie in (0, 10].")
         if not (math.isfinite(self.momentum) and 0 <= self.momentum < 1):
             raise UsageError(f"momentum is {self.momentum}: it must lie in [0, 1).")
-        if not (math.isfinite(self.gamma) and 0 < self.gamma <= 1 and self.step_size >= 1):
-            raise UsageError("gamma must lie in (0, 1] and step_size be at least 1.")
+        if not self.step_size >= 1:
+            raise UsageError(f"step_size is {self.step_size}: it must be at least 1.")
+        if not 0 < self.gamma <= 1:
+            raise UsageError(f"gamma is {self.gamma}: it must lie in (0, 1].")
         if not 2 <= self.batch_size <= 4096:
             raise UsageError(f"batch_size is {self.batch_size}: it must lie in 2 to 4096.")
-        if not 0 <= self.rotation_degrees <= 180 or not 0 <= self.fill <= 255:
-            raise UsageError("rotation_degrees must lie in 0 to 180 and fill in 0 to 255.")
+        if not 0 <= self.rotation_degrees <= 180:
+            raise UsageError(
+                f"rotation_degrees is {self.rotation_degrees}: it must lie in 0 to 180."
+            )
+        if not 0 <= self.fill <= 255:
+            raise UsageError(f"fill is {self.fill}: it must lie in 0 to 255.")
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of the 1-based `epoch`."""

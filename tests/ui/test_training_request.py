@@ -75,9 +75,9 @@ def test_everything_in_the_form_goes_into_the_request():
         (with_recipe(learning_rate=11.0), "Learning rate is 11.0: it must lie in (0, 10]."),
         (with_recipe(learning_rate=float("nan")), "Learning rate is nan: it must lie"),
         (with_recipe(momentum=1.0), "Momentum is 1.0: it must lie in [0, 1)."),
-        (with_recipe(gamma=0.0), "Gamma must lie in (0, 1] and step size be at least 1."),
-        (with_recipe(step_size=0), "Gamma must lie in (0, 1] and step size be at least 1."),
-        (with_recipe(rotation_degrees=181.0), "Rotation must lie in 0 to 180."),
+        (with_recipe(gamma=0.0), "Gamma is 0.0: it must lie in (0, 1]."),
+        (with_recipe(step_size=0), "Step size is 0: it must be at least 1."),
+        (with_recipe(rotation_degrees=181.0), "Rotation is 181.0: it must lie in 0 to 180."),
     ],
 )
 def test_what_is_not_possible_is_one_line_that_names_the_field(values, said):
