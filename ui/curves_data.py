@@ -33,13 +33,14 @@ class Quantity:
         return f"{self.symbol or self.title} ({self.unit})"
 
 
+L1_PENALTY = "L1 penalty"
 QUANTITIES: dict[str, Quantity] = {
     quantity.title: quantity
     for quantity in (
         Quantity("Test loss", "nats", "test_loss", "test_loss"),
         Quantity("Test accuracy", "%", "test_accuracy_percent", "test_accuracy_percent"),
         Quantity("Train cross-entropy", "nats", "train_cross_entropy"),
-        Quantity("Penalty", "nats", "penalty"),
+        Quantity(L1_PENALTY, "nats", "penalty"),
         Quantity("Train accuracy", "%", "train_accuracy_percent", "train_accuracy_percent"),
     )
 }

@@ -15,7 +15,7 @@ from core.published import SOURCE, history
 from ui import address, state
 from ui.charts import DATA_SET, VARIANT_LABELS, titled
 from ui.charts_curves import ZOOM, curves_chart, curves_spec, describe, panel_spec, panels_chart
-from ui.curves_data import QUANTITIES, Curves, Quantity, curves
+from ui.curves_data import L1_PENALTY, QUANTITIES, Curves, Quantity, curves
 from ui.downloads import csv_file, download_files, picture_files
 from ui.state import Selection
 
@@ -25,6 +25,10 @@ DEFAULT_QUANTITIES = ["Test loss", "Test accuracy"]
 AXIS_HINT = (
     "Click a legend entry to single it out, double-click it to show all. Point to read one epoch; "
     "scroll with Ctrl or ⌘ to zoom, drag to move, double-click to reset."
+)
+L1_HINT = (
+    "L1 penalty: what L1 adds to the loss, so 0 for variants without L1. Weight decay, which is "
+    "L2, acts in the optimizer and is no part of it."
 )
 PANELS_HINT = "Grey: the other variants. Point to read one epoch."
 MAX_KEPT = 32
@@ -116,6 +120,10 @@ def caption(choice: Choice, selection: Selection) -> None:
         st.caption(
             "The published train loss is cross-entropy and L1 penalty in one number, so it cannot "
             "stand beside ours, which are logged apart."
+        )
+    if any(quantity.title == L1_PENALTY for quantity in choice.quantities):
+        st.caption(
+            L1_HINT + (" On a log scale variants without L1 are not drawn." if choice.log else "")
         )
 
 

@@ -51,8 +51,8 @@ def test_loss_and_accuracy_are_shown_first(fake_checkpoints):
 
 def test_any_quantity_of_any_variants(fake_checkpoints):
     fake_checkpoints({"mnist": (1, 2)})
-    app = page(show=["Penalty", "Train accuracy"], variants=["ln", "gn_l1"])
-    assert titles(app) == ["Penalty", "Train accuracy"]
+    app = page(show=["L1 penalty", "Train accuracy"], variants=["ln", "gn_l1"])
+    assert titles(app) == ["L1 penalty", "Train accuracy"]
     assert "logged apart" in " ".join(caption.value for caption in app.caption)
 
 
@@ -179,8 +179,8 @@ def test_insights_stand_below_the_curves(fake_checkpoints):
 def test_a_link_opens_any_layer_and_quantity(fake_checkpoints):
     fake_checkpoints({"mnist": (1,)}, insights=True)
     shown = ["Shift β", "Running variance", "Weight norm"]
-    app = page(inside="conv3", inside_show=shown, show=["Penalty"])
-    assert titles(app) == ["Penalty", "Weight norm", "Shift β", "Running variance"]
+    app = page(inside="conv3", inside_show=shown, show=["L1 penalty"])
+    assert titles(app) == ["L1 penalty", "Weight norm", "Shift β", "Running variance"]
     words = alts(app)
     assert words[1].startswith("Weight norm of conv3. ‖W‖₂ (no unit) over epochs")
     assert words[2].startswith("Shift β of norm3.") and "Layer norm 0 (-2 to 2)" in words[2]
@@ -200,7 +200,7 @@ def test_insights_follow_the_controls_of_the_page(fake_checkpoints):
     fake_checkpoints({"mnist": (1,)}, insights=True)
     app = page(
         inside_show=["Effective learning rate", "Shift β"],
-        show=["Penalty"],
+        show=["L1 penalty"],
         variants=["gn", "bn_l1"],
         epochs=["3", "9"],
         layout="Small multiples",
@@ -244,3 +244,19 @@ def test_exported_figures_say_what_is_drawn(fake_checkpoints, monkeypatch):
     assert "Thin: single seeds." in loss and "Dashed: published" in loss
     assert "Weight norm of conv3, MNIST" in weights and "Dashed" not in weights
     assert "Shift β of norm3, MNIST" in shift and "from the smallest to the largest" in shift
+
+
+def test_why_a_penalty_is_zero_is_said_where_it_is_shown(fake_checkpoints):
+    fake_checkpoints({"mnist": (1,)})
+    said = " ".join(caption.value for caption in page(show=["L1 penalty"]).caption)
+    assert "0 for variants without L1. Weight decay, which is L2, acts in the optimizer" in said
+    assert "variants without L1 are not drawn" not in said
+    on_log = page(show=["L1 penalty"], log="true")
+    assert "variants without L1 are not drawn" in " ".join(one.value for one in on_log.caption)
+    assert "optimizer" not in " ".join(caption.value for caption in page().caption)
+
+
+@pytest.mark.parametrize("old", [["Penalty"], ["Penalty", "Test loss"]])
+def test_a_link_to_the_penalty_by_its_old_name_opens(fake_checkpoints, old):
+    fake_checkpoints({"mnist": (1,)})
+    assert "Test loss" in titles(page(show=old))

@@ -75,7 +75,7 @@ def test_log_shows_errors_and_leaves_out_zero(rows):
         1,
         20,
     ]  # the error of 100 % has no logarithm
-    assert curves(QUANTITIES["Penalty"], rows, NOTHING, epochs=(1, 9), log=True).lines.empty
+    assert curves(QUANTITIES["L1 penalty"], rows, NOTHING, epochs=(1, 9), log=True).lines.empty
 
 
 def test_only_keeps_one_variant(rows):
