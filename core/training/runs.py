@@ -177,6 +177,8 @@ def _read_variant(info: dict, path: Path) -> Variant:
 
 
 def _read_progress(path: Path, variant: Variant) -> dict:
+    # Asked first, because a run that ends meanwhile has its manifest before it gives back the lock.
+    is_running = is_locked(path / "lock")
     if (path / "manifest.json").exists():
         manifest = read_manifest(path)
         return {
@@ -186,9 +188,9 @@ def _read_progress(path: Path, variant: Variant) -> dict:
             "digest": sha256(json.dumps(manifest["files"], sort_keys=True).encode()),
         }
     epoch = len(read_metrics(path))
-    status = read_json(path / "status.json") if (path / "status.json").exists() else {}
-    if is_locked(path / "lock"):
+    if is_running:
         return {"state": "running", "epoch": epoch}
+    status = read_json(path / "status.json") if (path / "status.json").exists() else {}
     state = status.get("state", "interrupted")
     if state not in ("queued", "stopped", "failed"):
         state = "interrupted"

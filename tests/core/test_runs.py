@@ -172,6 +172,22 @@ def test_running_is_who_holds_the_lock_whatever_files_say(path):
     assert the_run(path).state == "stopped"
 
 
+@pytest.mark.parametrize("status", [False, True])
+def test_a_run_that_ends_while_it_is_listed_is_done_and_not_interrupted(path, monkeypatch, status):
+    manifest = (path / "manifest.json").read_bytes()
+    make_open(path)
+    if status:
+        (path / "status.json").write_bytes(to_json({"state": "stopped"}))
+
+    def ends_before(lock: Path) -> bool:
+        (path / "manifest.json").write_bytes(manifest)
+        (path / "status.json").unlink(missing_ok=True)
+        return False
+
+    monkeypatch.setattr(runs_module, "is_locked", ends_before)
+    assert the_run(path).state == "done"
+
+
 def test_a_lock_file_that_cannot_be_locked_is_no_trainer(path, monkeypatch):
     make_open(path)
     os.mkfifo(path / "lock")
