@@ -110,7 +110,7 @@ def test_every_setting_of_a_request_can_be_given(home):
         (("--batch-size", "0"), "--batch-size is 0"),
         (("--momentum", "1"), "--momentum is 1.0"),
         (("--gamma", "inf"), "gamma"),
-        (("--rotation", "nan"), "--rotation must lie"),
+        (("--rotation", "nan"), "--rotation is nan"),
         (("--name", "../x"), "--name is '../x'"),
         (("--epochs", "1000000000"), "epochs is 1000000000"),
         (("--seeds", "-1"), "'-1'"),
