@@ -10,7 +10,6 @@ never fails the list.
 from __future__ import annotations
 
 import json
-import math
 import os
 import struct
 from collections.abc import Container, Iterable
@@ -22,9 +21,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from core.config import NUM_CLASSES, VARIANTS, Recipe, Variant, variant_from_dict
+from core.config import NUM_CLASSES, VARIANTS, Variant
 from core.errors import NormLabError, RunError
 from core.training.label import read_label
+from core.training.run_info import FINAL_FIELDS as FINAL_FIELDS
+from core.training.run_info import FORMAT as FORMAT
+from core.training.run_info import check_final, read_variant
 from core.training.storage import RUNS_VARIABLE as RUNS_VARIABLE
 from core.training.storage import is_locked, parse_json, read_bytes, read_json, sha256
 
@@ -32,7 +34,6 @@ SHIPPED_DIR = Path(
     os.environ.get("NORMLAB_CHECKPOINTS") or Path(__file__).resolve().parents[2] / "checkpoints"
 )
 """The runs that come with NormLab; the environment variable is for tests."""
-FORMAT = 1
 MAX_MODEL_BYTES = 256 * 1024
 MAX_LOGITS_BYTES = 8 << 20
 MAX_METRICS_BYTES = 4 << 20
@@ -57,7 +58,6 @@ METRIC_COLUMNS = (
     "seconds",
     "learning_rate",
 )
-FINAL_FIELDS = ("test_accuracy_percent", "test_loss", "errors", "num_images", "train_seconds")
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def read_run(path: Path, root: Path) -> Run:
         if not path.resolve().is_relative_to(root.resolve()):
             raise RunError(f"{path.name} is a link that leads out of {root}")
         info = read_json(path / "run.json")
-        variant = _read_variant(info, path)
+        variant = read_variant(info, path)
         details = _read_progress(path, variant)
     except NormLabError as error:
         return Run(**base, state="damaged", reason=str(error))
@@ -160,20 +160,6 @@ def read_run(path: Path, root: Path) -> Run:
         return Run(**base, state="damaged", reason=f"cannot be read: {why}")
     title, note = read_label(path)
     return Run(**base, variant=variant, info=info, title=title, note=note, **details)
-
-
-def _read_variant(info: dict, path: Path) -> Variant:
-    if info.get("format") != FORMAT:
-        raise RunError(f"run.json has format {info.get('format')!r}; this version reads {FORMAT}")
-    try:
-        variant = variant_from_dict(info["variant"])
-        Recipe(**info["recipe"])
-        said = (info["dataset"], variant.key, f"seed-{info['seed']}")
-    except (KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"run.json lacks or misspells a field: {error}") from error
-    if said != path.parts[-3:]:
-        raise RunError(f"run.json says {'/'.join(said)} but lies in {'/'.join(path.parts[-3:])}")
-    return variant
 
 
 def _read_progress(path: Path, variant: Variant) -> dict:
@@ -207,10 +193,7 @@ def read_manifest(path: Path) -> dict:
     files, final = manifest.get("files"), manifest.get("final")
     if not isinstance(files, dict) or not isinstance(final, dict):
         raise RunError("manifest.json lacks its files or its final figures")
-    for name in FINAL_FIELDS:
-        value = final.get(name)
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise RunError(f"manifest.json says {name} is {value!r}, which is no figure")
+    check_final(final)
     for name, max_bytes in files_of(files).items():
         content = read_bytes(path / name, max_bytes)
         if sha256(content) != files.get(name):

@@ -311,6 +311,19 @@ def test_figures_that_do_not_follow_from_the_logits_are_refused(tmp_path, files)
     refuse(recommit({**files, "test_logits.safetensors": few}), tmp_path, "4 images")
 
 
+@pytest.mark.parametrize("device", ["x", None, ["cpu"], {"name": ["a"]}])
+def test_a_device_that_is_none_is_refused(tmp_path, files, device):
+    info = json.loads(files["run.json"]) | {"device": device}
+    content = recommit({**files, "run.json": json.dumps(info).encode()})
+    refuse(content, tmp_path, "run.json says .*device")
+
+
+@pytest.mark.parametrize("name", ["train_seconds", "errors", "test_loss", "test_accuracy_percent"])
+@pytest.mark.parametrize("value", [True, -1])
+def test_figures_that_no_run_can_have_are_refused(tmp_path, files, name, value):
+    refuse(recommit(files, **{name: value}), tmp_path, f"manifest.json says {name} is {value}")
+
+
 def test_a_changed_part_is_noticed_by_its_checksum(tmp_path, files):
     for name in COMMITTED_FILES:
         if name != "run.json":

@@ -338,6 +338,15 @@ def test_a_file_in_place_of_a_folder_is_listed(path):
         ({"recipe": {"learning_rate": "fast"}}, "field"),
         ({"recipe": {"batch_size": 0}}, "batch_size"),
         ({"recipe": {"odd": 0}}, "odd"),
+        ({"recipe": {"batch_size": 32.5}}, "batch_size"),
+        ({"variant": {"key": "gn", "norm": "group", "epochs": True}}, "epochs"),
+        ({"dataset": None}, "None/gn"),
+        ({"device": "x"}, "device is 'x'"),
+        ({"device": None}, "device is None"),
+        ({"device": ["cpu"]}, "device"),
+        ({"device": {"name": ["a"]}}, "name of the device"),
+        ({"device": {"name": None}}, "name of the device"),
+        ({"device": {"name": "a", "fallback": 1}}, "fallback of the device"),
     ],
 )
 def test_a_run_json_that_does_not_fit_is_named(path, changes, named):
@@ -366,11 +375,29 @@ def test_a_manifest_that_lacks_something_is_damage(path, changes):
 
 
 @pytest.mark.parametrize("name", FINAL_FIELDS)
-@pytest.mark.parametrize("value", ["5", None, float("nan"), [5]])
+@pytest.mark.parametrize(
+    "value", ["5", None, float("nan"), float("inf"), [5], True, -1, -0.5, 10**400]
+)
 def test_a_final_figure_that_is_none_is_named(path, name, value):
     final = json.loads((path / "manifest.json").read_bytes())["final"]
     edit_json(path / "manifest.json", final=final | {name: value})
     assert_damaged(path, "manifest.json", name)
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [{"test_accuracy_percent": 100.5}, {"errors": 201}, {"num_images": 0}, {"errors": 5.0}],
+)
+def test_figures_that_no_run_can_have_are_named(path, impossible):
+    final = json.loads((path / "manifest.json").read_bytes())["final"]
+    edit_json(path / "manifest.json", final=final | impossible)
+    assert_damaged(path, "manifest.json")
+
+
+def test_a_run_without_a_device_is_as_good(path):
+    edit_json(path / "run.json", device="remove")
+    recommit(path)
+    assert the_run(path).state == "done"
 
 
 def test_a_damaged_status_is_named(path):
