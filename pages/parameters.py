@@ -11,8 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from core.config import CONV_CHANNELS, VARIANTS, Recipe, Variant, variant_label
+from ui import address, network_graph, norm_cubes, sidebar, state
 from ui import charts_parameters as charts
-from ui import network_graph, norm_cubes, sidebar, state
 from ui.downloads import download_row
 from ui.drawing import draw
 from ui.palette import VARIANT_COLORS
@@ -83,26 +83,24 @@ def show_norms(summaries: dict[str, "Summary"]) -> None:
 
 def show_variant(summaries: dict[str, "Summary"]) -> None:
     st.header("One variant, layer by layer")
+    keys = list(summaries)
+    choice = address.one_of("variant", keys, label=variant_label)
     key = st.segmented_control(
-        "Variant",
-        list(summaries),
-        default="gn",
-        required=True,
-        format_func=variant_label,
-        **state.bound("variant"),
+        "Variant", keys, required=True, format_func=variant_label, **choice.widget()
     )
-    summary, color = summaries[key], VARIANT_COLORS[key]
+    summary, color, label = summaries[key], VARIANT_COLORS[key], variant_label(key)
+    choice.settle(key, what="the variant", shown=label)
     draw(network_graph.network_svg(summary, color=color), key="network")
     st.caption(network_graph.caption(summary.variant))
     blocks = charts.blocks_frame(summary)
     for column, measure in zip(st.columns(2), charts.MEASURES, strict=True):
-        chart = charts.blocks_chart(blocks, measure=measure, color=color, label=variant_label(key))
+        chart = charts.blocks_chart(blocks, measure=measure, color=color, label=label)
         with column:
             st.subheader(charts.MEASURES[measure])
             st.altair_chart(chart, width="stretch", alt=charts.blocks_alt(blocks, measure))
             download_row(chart, blocks, f"{measure.replace('_', '-')}-{key}")
     st.subheader("All layers")
-    alt = f"Every layer of {variant_label(key)} with its shape, parameters and multiply-adds"
+    alt = f"Every layer of {label} with its shape, parameters and multiply-adds"
     show_table(charts.layers_frame(summary), charts.LAYERS_LABELS, alt=alt, name=f"layers-{key}")
     st.caption(charts.CONVENTION)
 

@@ -125,7 +125,7 @@ class Several(_Named):
         return {"key": self.key, "persist_state": "session"}
 
     def _read(self, asked: Sequence[str]) -> list[str]:
-        keys = {label: key for key, label in self.options.items()} | {k: k for k in self.options}
+        keys = _by_text(self.options)
         found = {keys[text] for text in asked if text in keys}
         shown = [key for key in self.options if key in found] or list(self.options)
         unknown = [text for text in asked if text not in keys]
@@ -157,9 +157,23 @@ class Several(_Named):
         return f"{self.key}-offered"
 
 
-def one_of(name: str, options: list[str], default: str | None = None) -> Choice:
-    """A choice among `options`; the first one is the default."""
-    return Choice(name, {option: option for option in options}.get, default or options[0])
+def one_of(
+    name: str,
+    options: list[str],
+    default: str | None = None,
+    *,
+    label: Callable[[str], str] = str,
+) -> Choice:
+    """A choice among `options`; the first one is the default.
+
+    What `label` makes of an option counts as the option, where older links name that.
+    """
+    return Choice(name, _by_text({one: label(one) for one in options}).get, default or options[0])
+
+
+def _by_text(labels: Mapping[str, str]) -> dict[str, str]:
+    """Each option by itself and by its label, from option → label."""
+    return {label: option for option, label in labels.items()} | {one: one for one in labels}
 
 
 def number(name: str, last: int, default: int) -> Choice:

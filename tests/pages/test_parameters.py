@@ -60,7 +60,7 @@ def test_choosing_a_layer_redraws_the_blocks(page):
 
 @pytest.mark.parametrize("key", VARIANTS)
 def test_choosing_a_variant_changes_graph_and_layers(page, key):
-    choice(page, "variant").set_value(key).run()
+    choice(page, "chosen-variant").set_value(key).run()
     assert not page.exception
     assert f"The network of {VARIANTS[key].label}," in drawings(page)[3]
     kept = page.dataframe[1].value.buffers.sum()
@@ -74,3 +74,17 @@ def test_drawings_and_tables_import_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PAGE.parents[1]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "warns"),
+    [("ln", "ln", False), ("Layer norm", "ln", False), ("nonsense", "gn", True)],
+)
+def test_the_address_names_the_variant_by_its_key(asked, shown, warns):
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    page.query_params["variant"] = asked
+    page.run()
+    assert f"The network of {VARIANTS[shown].label}," in drawings(page)[3]
+    assert page.query_params["variant"] == shown
+    said = "The address asks for the variant nonsense, which does not exist. This is Group norm."
+    assert [warning.value for warning in page.warning] == [said] * warns
