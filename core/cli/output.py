@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.cli.words import with_options
+from core.data.folders import expand_home
 from core.device import is_out_of_memory
 from core.errors import NormLabError
 from core.training.runs import RUNS_VARIABLE
@@ -47,6 +48,8 @@ def one_line_errors(command: Callable) -> Callable:
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
+            if "runs_dir" in kwargs:
+                kwargs["runs_dir"] = expand_home(kwargs["runs_dir"])
             return command(*args, **kwargs)
         except NormLabError as error:
             sys.stderr.write(f"normlab: {with_options(str(error), _unusual(kwargs))}\n")

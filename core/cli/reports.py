@@ -23,6 +23,7 @@ from core.cli.output import (
     print_json,
     print_table,
 )
+from core.cli.progress import say
 from core.cli.words import document, reason
 from core.config import VARIANTS, Variant, get_variant, variant_to_dict
 from core.data.corruptions import Corruption, parse_corruption
@@ -66,12 +67,22 @@ def runs(
     as_json: JsonOption = False,
 ) -> None:
     """List runs and their state."""
+    if not shipped:
+        _check_there(runs_dir)
     found = list_runs(SHIPPED_DIR) if shipped else with_queue(runs_dir)
     if as_json:
         print_json({"runs": [document(run) for run in found]})
         return
     columns = ("run", "state", "epoch", "test accuracy %", "reason")
     print_table(columns, [_format_run(run) for run in found])
+
+
+def _check_there(runs_dir: Path) -> None:
+    """Says so where no folder is; `UsageError` where something else is."""
+    if not runs_dir.exists():
+        say(f"{runs_dir} is not there: nothing was trained into it yet.")
+    elif not runs_dir.is_dir():
+        raise UsageError(f"{runs_dir} is not a folder: choose another with --runs-dir.")
 
 
 def with_queue(runs_dir: Path) -> list[Run]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from core.config import IMAGE_SIZE, NUM_CLASSES
 from core.data.digits import digits_path, enlarge, read_digits, split_indices
+from core.data.folders import expand_home
 from core.data.idx import MISSING, IdxFile
 from core.errors import DataError, UsageError
 
@@ -179,7 +180,7 @@ def get_dataset(key: str) -> DatasetInfo:
 
 def data_dir(override: str | Path | None = None) -> Path:
     """The folder of the data sets: `override`, else NORMLAB_DATA, else `data` where we are."""
-    return Path(override or os.environ.get("NORMLAB_DATA") or "data").expanduser()
+    return expand_home(override or os.environ.get("NORMLAB_DATA") or "data")
 
 
 def check_dataset(key: str, root: Path) -> DatasetStatus:

@@ -174,6 +174,26 @@ def test_a_mistake_of_ours_is_not_taken_for_too_little_memory(home, runs_dir, mo
         CliRunner().invoke(app, ["evaluate", "digits/gn/seed-1"], catch_exceptions=False)
 
 
+def test_a_folder_of_runs_that_is_not_there_is_said(home):
+    result = CliRunner().invoke(app, ["runs", "--runs-dir", "nowhere", "--json"])
+    assert (result.exit_code, result.stdout.split()) == (0, ["{", '"runs":', "[]", "}"])
+    assert result.stderr == "nowhere is not there: nothing was trained into it yet.\n"
+    (home / "file").touch()
+    assert "file is not a folder: choose another" in refuse(home, "runs", "--runs-dir", "file")
+    assert CliRunner().invoke(app, ["runs", "--shipped"]).stderr == ""
+
+
+def test_a_home_folder_is_meant_by_a_tilde(home, runs_dir, monkeypatch):
+    monkeypatch.setenv("HOME", str(home))
+    for arguments, variable in (((), "~/runs"), (("--runs-dir", "~/runs"), "elsewhere")):
+        monkeypatch.setenv("NORMLAB_RUNS", variable)
+        assert "digits/gn/seed-1" in CliRunner().invoke(app, ["runs", *arguments]).stdout
+    monkeypatch.delenv("NORMLAB_RUNS")
+    for option in ("--runs-dir", "--data-dir"):
+        line = refuse(home, "evaluate", "digits/gn/seed-1", option, "~nobody0/x")
+        assert line.endswith("~nobody0/x is nowhere: ~nobody0 has no home. Name it in full.")
+
+
 def test_a_run_that_exists_is_not_trained_again(home, runs_dir):
     path = runs_dir / "digits/gn/seed-1"
     command = ("train", "ln", "gn", "--seeds", "1,2", *DIGITS)

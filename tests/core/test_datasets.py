@@ -68,6 +68,14 @@ def test_the_folder_comes_from_the_argument_then_the_environment_then_the_defaul
     assert data_dir() == Path("data")
 
 
+def test_a_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("NORMLAB_DATA", "~/here")
+    assert data_dir() == Path("/home/somebody/here")
+    with pytest.raises(UsageError, match="~nobody0/x is nowhere: ~nobody0 has no home"):
+        data_dir("~nobody0/x")
+
+
 def test_reading_imports_neither_torch_nor_scikit_learn(tmp_path):
     code = (
         "import sys; from pathlib import Path; from core.data.datasets import *\n"
