@@ -36,6 +36,7 @@ from core.training.runs import (
 from core.training.storage import (
     MAX_JSON_BYTES,
     cannot_write,
+    make_folder,
     parse_json,
     read_bytes,
     sync_folder,
@@ -90,7 +91,7 @@ def import_run(content: bytes, runs_dir: Path) -> Run:
     if target.exists() or target.is_symlink():
         raise UsageError(describe_existing(target, runs_dir, "delete it to import this one"))
     try:
-        (runs_dir / JOBS_FOLDER).mkdir(parents=True, exist_ok=True)
+        make_folder(runs_dir / JOBS_FOLDER)
         with tempfile.TemporaryDirectory(dir=runs_dir / JOBS_FOLDER, prefix=".import-") as folder:
             path = run_path(Path(folder), dataset, key, seed)
             path.mkdir(parents=True)
@@ -98,7 +99,7 @@ def import_run(content: bytes, runs_dir: Path) -> Run:
                 write_atomic(path / name, part)
             _check_members(files)
             _check_run(read_run(path, Path(folder)))
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             # Fails if the run has appeared meanwhile, because its folder is not empty.
             os.rename(path, target)
             sync_folder(target.parent)

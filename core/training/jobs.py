@@ -42,7 +42,7 @@ from core.training.launch import Owner, launcher
 from core.training.process import ProcessIdentity, identify, identity_from_dict
 from core.training.request import TrainingRequest
 from core.training.runs import Run
-from core.training.storage import cannot_write, read_json, to_json, write_atomic
+from core.training.storage import cannot_write, make_folder, read_json, to_json, write_atomic
 
 __all__ = [
     "Job",
@@ -181,7 +181,7 @@ def _registry(runs_dir: Path) -> Iterator[None]:
     """Only one process at a time makes or orders jobs."""
     folder = runs_dir / JOBS_FOLDER
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = FileLock(folder / "lock")
         lock.acquire(timeout=REGISTER_SECONDS)
     except Timeout:
@@ -207,8 +207,10 @@ def _refuse_what_is_in_hand(names: Sequence[str], runs_dir: Path) -> None:
 def _forget_old(runs_dir: Path) -> None:
     """Removes all but the newest jobs, and what a kill left half made, deleted or imported."""
     for leftover in (runs_dir / JOBS_FOLDER).glob(".*-*"):
-        if time.time() - leftover.lstat().st_mtime > LEFTOVER_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
+        # Whoever made it may be removing it right now.
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.lstat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)
     living = {job.id for job in living_jobs(runs_dir)}
     ended = sorted(set(job_numbers(runs_dir)) - living)
     # The newest number stays in any case, so that none is given twice.

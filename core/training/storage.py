@@ -54,6 +54,14 @@ def append_line(path: Path, line: str) -> None:
         raise cannot_write(path, error) from error
 
 
+def make_folder(path: Path) -> None:
+    """Makes `path` and the parents it lacks durably: each new one is synced into its parent."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes renames in `folder` durable, where the system can (Windows cannot open a folder)."""
     if os.name == "nt":

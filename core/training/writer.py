@@ -19,6 +19,7 @@ from core.model.network import Network
 from core.training.checkpoint import FILE_NAME, encode_network, probe_logits
 from core.training.checks import describe_existing
 from core.training.insights import cut_back, encode, is_kept
+from core.training.label import FILE_NAME as LABEL_FILE
 from core.training.measure import measure
 from core.training.resume import read_resume_point, remove_resume_points, write_resume_point
 from core.training.runs import FORMAT, INSIGHTS_FILE, files_of, run_path
@@ -26,6 +27,7 @@ from core.training.state import ReplicaState
 from core.training.storage import (
     append_line,
     cannot_write,
+    make_folder,
     read_json,
     sha256,
     to_json,
@@ -47,7 +49,7 @@ class RunWriter:
         self.metrics: list[dict] = []
         self.committed = False
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             self._lock = FileLock(self.path / "lock")
             self._lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
@@ -80,7 +82,15 @@ class RunWriter:
         """Writes `run.json`; `UsageError` if the folder already holds a run."""
         if (self.path / "run.json").exists():
             raise UsageError(describe_existing(self.path, self.root))
+        self._remove_leftovers()
         write_atomic(self.path / "run.json", to_json({"format": FORMAT, **info}))
+
+    def _remove_leftovers(self) -> None:
+        """Removes what a kill left half written; the label may be being written right now."""
+        for leftover in self.path.glob(".*.????????"):
+            if not leftover.name.startswith(f".{LABEL_FILE}."):
+                with contextlib.suppress(OSError):
+                    leftover.unlink()
 
     def note_fallback(self, reason: str) -> None:
         """Adds to the device in `run.json` why it was slower than it could be."""
@@ -95,6 +105,7 @@ class RunWriter:
         """
         if (self.path / "manifest.json").exists():
             raise UsageError(describe_existing(self.path, self.root))
+        self._remove_leftovers()
         state, self.metrics = read_resume_point(self.path, variant, seed)
         lines = "".join(json.dumps(record) + "\n" for record in self.metrics)
         write_atomic(self.path / "metrics.jsonl", lines.encode())

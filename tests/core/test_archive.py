@@ -330,6 +330,17 @@ def test_a_changed_part_is_noticed_by_its_checksum(tmp_path, files):
             refuse(pack({**files, name: files[name] + b"\n"}), tmp_path, name)
 
 
+def test_an_import_is_synced_into_every_folder_above_it(tmp_path, exported, monkeypatch):
+    synced = []
+    monkeypatch.setattr("core.training.storage.sync_folder", synced.append)
+    monkeypatch.setattr("core.training.archive.sync_folder", synced.append)
+    root = tmp_path / "runs"
+    run = import_run(exported, root)
+    folders = (tmp_path, root, run.path.parents[1], run.path.parent)
+    assert all(folder in synced for folder in folders)
+    assert synced.index(root) < synced.index(run.path.parents[1]) < synced.index(run.path.parent)
+
+
 def test_a_full_disk_leaves_nothing(tmp_path, exported, monkeypatch):
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")

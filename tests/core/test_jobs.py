@@ -91,6 +91,12 @@ def test_leftovers_of_a_kill_are_cleared_and_numbers_not_given_twice(tmp_path):
     assert jobs.register(request(2), tmp_path).id == 2
 
 
+def test_a_leftover_that_somebody_removes_meanwhile_is_no_failure(tmp_path, monkeypatch):
+    gone = tmp_path / ".jobs" / ".import-gone"
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [gone] if pattern == ".*-*" else [])
+    assert jobs.register(REQUEST, tmp_path).id == 1
+
+
 # The queue
 
 

@@ -9,7 +9,15 @@ import pytest
 
 from core.errors import RunError
 from core.training import storage
-from core.training.storage import append_line, read_bytes, read_json, sha256, to_json, write_atomic
+from core.training.storage import (
+    append_line,
+    make_folder,
+    read_bytes,
+    read_json,
+    sha256,
+    to_json,
+    write_atomic,
+)
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -54,6 +62,17 @@ def test_the_order_is_write_sync_replace_sync(tmp_path, monkeypatch):
     assert calls == ["fsync", "replace", "fsync"]
     append_line(tmp_path / "lines", "x")
     assert calls[3:] == ["fsync"]
+
+
+def test_each_new_folder_is_synced_into_its_parent(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(storage, "sync_folder", synced.append)
+    for _ in range(2):
+        make_folder(tmp_path / "runs" / "mnist" / "gn")
+        assert synced == [tmp_path, tmp_path / "runs", tmp_path / "runs" / "mnist"]
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        make_folder(tmp_path / "file" / "runs")
 
 
 def test_writing_where_nothing_can_be_written(tmp_path):

@@ -209,9 +209,8 @@ def test_killed_at_any_write_is_interrupted_and_resumed(tmp_path, number, refere
     train_until_killed(tmp_path, monkeypatch, number, *ONE)
     (run,) = list_runs(tmp_path)
     assert run.state == "interrupted"
-    for leftover in tmp_path.rglob(".*"):
-        leftover.unlink()
     resume_all(tmp_path)
+    assert not list(tmp_path.rglob(".*"))
     assert_as_if_never_interrupted(tmp_path, reference)
 
 

@@ -12,7 +12,7 @@ import torch
 from core.config import VARIANTS
 from core.errors import RunError, UsageError
 from core.model.network import build_network
-from core.training import checks
+from core.training import checks, storage
 from core.training import writer as writer_module
 from core.training.resume import write_resume_point
 from core.training.runs import (
@@ -237,3 +237,37 @@ def test_a_folder_in_which_nothing_was_started_goes(tmp_path):
     with RunWriter(tmp_path, "digits", VARIANTS["gn"], 1) as writer:
         assert (writer.path / "lock").is_file()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_run_is_synced_into_every_folder_above_it(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(storage, "sync_folder", synced.append)
+    with RunWriter(tmp_path / "runs", "mnist", GN, 1) as writer:
+        writer.start(INFO)
+    above = [tmp_path, *(tmp_path / "runs" / name for name in ("", "mnist", "mnist/gn"))]
+    assert synced == [*above, writer.path]
+
+
+LEFTOVERS = (".resume-0003-000000.safetensors.x7_a9q2z", ".run.json.abcdefgh")
+OTHERS = (".label.json.abcdefgh", ".hidden", ".nfs0000000000000001", "notes.txt.abcdefgh")
+
+
+def test_what_a_kill_left_half_written_goes_when_a_run_is_gone_on_with(tmp_path):
+    with RunWriter(tmp_path, "mnist", GN, 1) as writer:
+        writer.start(INFO)
+    for name in (*LEFTOVERS, *OTHERS):
+        (writer.path / name).write_bytes(b"half")
+    with RunWriter(tmp_path, "mnist", GN, 1) as writer:
+        with pytest.raises(UsageError):
+            writer.start(INFO)
+        assert all((writer.path / name).exists() for name in LEFTOVERS)
+        writer.resume(GN, 1)
+    assert not any((writer.path / name).exists() for name in LEFTOVERS)
+    assert all((writer.path / name).exists() for name in OTHERS)
+
+
+def test_what_a_kill_left_of_a_run_that_had_not_begun_goes_when_it_begins(tmp_path):
+    with RunWriter(tmp_path, "mnist", GN, 1) as writer:
+        (writer.path / LEFTOVERS[1]).write_bytes(b"half")
+        writer.start(INFO)
+    assert sorted(path.name for path in writer.path.iterdir()) == ["lock", "run.json"]
