@@ -266,8 +266,11 @@ def is_run_name(name: str) -> bool:
 
 
 def find_run(name: str, root: Path) -> Run:
-    """The run called `name`, below `root` or among the shipped ones; else `RunError`."""
+    """The run called `name`, below `root` or among the shipped ones; else `RunError`.
+
+    Its folder decides: one that is damaged is found, and is not taken for its namesake.
+    """
     for folder in (root, SHIPPED_DIR):
-        if is_run_name(name) and (folder / name / "run.json").exists():
+        if is_run_name(name) and (folder / name).is_dir():
             return read_run(folder / name, folder)
     raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/.")

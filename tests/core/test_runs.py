@@ -469,6 +469,9 @@ def test_a_run_is_found_by_its_name_first_here_then_among_the_shipped(
     monkeypatch.setattr(runs_module, "SHIPPED_DIR", shipped)
     assert find_run("mnist/gn/seed-1", root).final["errors"] == 5
     assert find_run("mnist/gn/seed-2", root).final["errors"] == 9
+    (root / "mnist/gn/seed-1/run.json").unlink()
+    damaged = find_run("mnist/gn/seed-1", root)
+    assert (damaged.state, damaged.reason) == ("damaged", "run.json is missing")
 
 
 @pytest.mark.parametrize(
