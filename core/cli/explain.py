@@ -15,15 +15,16 @@ from core.analysis.trust import Trust
 from core.cli.explanation import Explanation, Question, explain_image
 from core.cli.explanation_files import check_folder, write_files
 from core.cli.output import (
-    RUNS_DIR,
     DataDirOption,
     DatasetOption,
     JsonOption,
-    RunsDirOption,
+    PreferredDirOption,
+    chosen_runs_dir,
     one_line_errors,
     print_json,
     print_table,
 )
+from core.cli.words import made_here
 from core.config import VARIANTS, get_variant
 from core.data.datasets import data_dir as find_data_dir
 from core.data.datasets import get_dataset
@@ -67,7 +68,7 @@ def explain(
     trust: Annotated[bool, typer.Option("--trust", help="Test each map; takes seconds.")] = False,
     diagnose: DiagnoseOption = False,
     out: OutOption = None,
-    runs_dir: RunsDirOption = RUNS_DIR,
+    runs_dir: PreferredDirOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,7 +85,8 @@ def explain(
         seed=seed,
         trust=trust,
         diagnose=diagnose,
-        runs_dir=runs_dir,
+        runs_dir=chosen_runs_dir(runs_dir),
+        shipped_first=runs_dir is None,
         data_dir=find_data_dir(data_dir),
     )
     if out is not None:
@@ -121,7 +123,9 @@ def _title(found: Explanation) -> str:
         image = f"{subject.file}, true class unknown"
     else:
         image = f"{info.key} test image {subject.index}, a true {info.class_names[subject.true]}"
-    return f"{image}; {info.key} networks of seed {found.question.seed}"
+    shipped = {one["variant"]: one["shipped"] for one in found.predictions}
+    own = made_here(shipped, found.question.runs_dir)
+    return f"{image}; {info.key} networks of seed {found.question.seed}{own}"
 
 
 def _row(row: dict, found: Explanation) -> tuple:

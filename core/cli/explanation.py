@@ -31,7 +31,14 @@ from core.data.preprocess import read_image
 from core.errors import UsageError
 from core.model.network import Network
 from core.training.checkpoint import load_network
-from core.training.runs import SHIPPED_DIR, Run, find_runs, list_runs, read_predictions
+from core.training.runs import (
+    SHIPPED_DIR,
+    Run,
+    find_runs,
+    is_shipped,
+    list_runs,
+    read_predictions,
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Question:
     trust: bool
     diagnose: bool
     runs_dir: Path
+    shipped_first: bool
     data_dir: Path
 
 
@@ -127,7 +135,10 @@ def explain_image(question: Question) -> Explanation:
     info = question.info
     subject = read_subject(question)
     baseline = make_baseline(question.baseline, info, question.data_dir)
-    runs = find_runs(question.variants, info.key, question.seed, question.runs_dir)
+    runs = find_runs(
+        *(question.variants, info.key, question.seed, question.runs_dir),
+        shipped_first=question.shipped_first,
+    )
     networks = {key: load_network(run) for key, run in runs.items()}
     logits = {
         key: evaluate_logits(network, subject.image[None], info)[0]
@@ -143,7 +154,13 @@ def explain_image(question: Question) -> Explanation:
         question=question,
         subject=subject,
         predictions=[
-            {"variant": key, "run": runs[key].name, **describe_logits(logits[key])} for key in runs
+            {
+                "variant": key,
+                "run": run.name,
+                "shipped": is_shipped(run),
+                **describe_logits(logits[key]),
+            }
+            for key, run in runs.items()
         ],
         maps=maps,
         trust=_test_maps(subject, info, baseline, networks, maps, _others(siblings, runs))

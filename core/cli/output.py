@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
@@ -27,6 +28,10 @@ RunsDirOption = Annotated[
     Path,
     typer.Option("--runs-dir", envvar=RUNS_VARIABLE, help="Folder of the runs made here."),
 ]
+PreferredDirOption = Annotated[
+    Path | None,
+    typer.Option("--runs-dir", help="Runs to prefer to the shipped ones, which else go first."),
+]
 DataDirOption = Annotated[
     str | None,
     typer.Option("--data-dir", help="Folder of the data sets; default NORMLAB_DATA, else data/."),
@@ -48,7 +53,7 @@ def one_line_errors(command: Callable) -> Callable:
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
-            if "runs_dir" in kwargs:
+            if kwargs.get("runs_dir"):
                 kwargs["runs_dir"] = expand_home(kwargs["runs_dir"])
             return command(*args, **kwargs)
         except NormLabError as error:
@@ -81,6 +86,11 @@ def _unusual(options: dict[str, Any]) -> Path | None:
     """The folder of runs, if a command must be told of it."""
     folder = options.get("runs_dir")
     return None if folder == RUNS_DIR else folder
+
+
+def chosen_runs_dir(preferred: Path | None) -> Path:
+    """The folder of the runs made here, where that of `PreferredDirOption` may not be given."""
+    return preferred or expand_home(os.environ.get(RUNS_VARIABLE) or RUNS_DIR)
 
 
 def minutes(seconds: float) -> str:

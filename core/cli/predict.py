@@ -15,20 +15,22 @@ import typer
 from core.analysis.image_properties import PROPERTIES
 from core.analysis.predict import agreement
 from core.cli.output import (
-    RUNS_DIR,
     DatasetOption,
     JsonOption,
-    RunsDirOption,
+    PreferredDirOption,
+    chosen_runs_dir,
     one_line_errors,
     print_json,
     print_table,
     printable,
 )
 from core.cli.prediction import BY_NAME, Answers, Question, answer
+from core.cli.words import made_here
 from core.config import VARIANTS, get_variant
 from core.data.datasets import get_dataset
 from core.data.preprocess import POLARITIES
 from core.errors import UsageError
+from core.training.runs import is_shipped
 
 ImagesArgument = Annotated[list[Path], typer.Argument(help="Pictures of digits.")]
 VariantOption = Annotated[
@@ -56,7 +58,7 @@ def predict(
         bool, typer.Option("--all-digits", help="Every digit of a picture, not the largest.")
     ] = False,
     labels: LabelsOption = None,
-    runs_dir: RunsDirOption = RUNS_DIR,
+    runs_dir: PreferredDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the networks which digits pictures show; the exit status is 1 if one was refused."""
@@ -76,7 +78,8 @@ def predict(
             as_is=as_is,
             all_digits=all_digits,
             labels=labels,
-            runs_dir=runs_dir,
+            runs_dir=chosen_runs_dir(runs_dir),
+            shipped_first=runs_dir is None,
         )
     )
     if as_json:
@@ -91,7 +94,11 @@ def _print(found: Answers) -> None:
     question = found.question
     if not found.frame.empty:
         columns = ("picture", *question.variants, "agree", "entropy", "unusual")
-        title = f"{question.info.key} networks of seed {question.seed}; entropy in bits, mean"
+        shipped = {key: is_shipped(run) for key, run in found.runs.items()}
+        title = (
+            f"{question.info.key} networks of seed {question.seed}"
+            f"{made_here(shipped, question.runs_dir)}; entropy in bits, mean"
+        )
         print_table(columns, _rows(found), title=title)
     for one in found.readings:
         if one.error:

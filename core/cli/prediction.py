@@ -31,7 +31,7 @@ from core.data.labels import (
 from core.data.preprocess import Preprocessed, find_digits, preprocess, use_as_is
 from core.errors import ImageError, LabelError, UsageError
 from core.training.checkpoint import load_network
-from core.training.runs import Run, find_runs
+from core.training.runs import Run, find_runs, is_shipped
 
 BY_NAME = "names"
 """The value of `--labels` that asks for the labels that file names tell."""
@@ -50,6 +50,7 @@ class Question:
     all_digits: bool
     labels: str | None
     runs_dir: Path
+    shipped_first: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,12 @@ class Answers:
             "box": reading.digit.box,
             "true": self.labels[number],
             "predictions": [
-                {"variant": key, "run": self.runs[key].name, **describe_logits(found[number])}
+                {
+                    "variant": key,
+                    "run": self.runs[key].name,
+                    "shipped": is_shipped(self.runs[key]),
+                    **describe_logits(found[number]),
+                }
                 for key, found in self.logits.items()
             ],
             "agreement": agreement_sentence(who, self.question.info.class_names),
@@ -121,7 +127,10 @@ def _refusal(reading: Reading) -> dict:
 def answer(question: Question) -> Answers:
     """Answers `question`; a refused picture is part of the answer, other errors are raised."""
     info = question.info
-    runs = find_runs(question.variants, info.key, question.seed, question.runs_dir)
+    runs = find_runs(
+        *(question.variants, info.key, question.seed, question.runs_dir),
+        shipped_first=question.shipped_first,
+    )
     networks = {key: load_network(run) for key, run in runs.items()}
     told = _told(question)
     readings = [one for path in question.pictures for one in _read(path, question)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from core.training.job import Job
@@ -46,6 +47,13 @@ def with_options(message: str, runs_dir: Path | None = None, subject: int | str 
 def _quoted(path: Path) -> str:
     """For the right side of `re.sub`."""
     return str(path).replace("\\", r"\\")
+
+
+def made_here(is_shipped: Mapping[str, bool], runs_dir: Path) -> str:
+    """Such as ", gn and ln from runs": whose runs did not come with NormLab, if any."""
+    own = [key for key, shipped in is_shipped.items() if not shipped]
+    who = "" if len(own) == len(is_shipped) else f"{' and '.join(own)} "
+    return f", {who}from {runs_dir}" if own else ""
 
 
 def document(item: Job | Run) -> dict:

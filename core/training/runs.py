@@ -254,9 +254,12 @@ def read_predictions(path: Path) -> Predictions:
     return Predictions(logits, predicted, targets)
 
 
-def find_runs(variants: Iterable[str], dataset: str, seed: int, root: Path) -> dict[str, Run]:
+def find_runs(
+    variants: Iterable[str], dataset: str, seed: int, root: Path, *, shipped_first: bool = False
+) -> dict[str, Run]:
     """The run of each variant with this seed, found as `find_run` does."""
-    return {key: find_run(f"{dataset}/{key}/seed-{seed}", root) for key in variants}
+    names = {key: f"{dataset}/{key}/seed-{seed}" for key in variants}
+    return {key: find_run(name, root, shipped_first=shipped_first) for key, name in names.items()}
 
 
 def is_run_name(name: str) -> bool:
@@ -265,12 +268,17 @@ def is_run_name(name: str) -> bool:
     return len(parts) == 3 and ".." not in parts and not Path(name).is_absolute()
 
 
-def find_run(name: str, root: Path) -> Run:
-    """The run called `name`, below `root` or among the shipped ones; else `RunError`.
+def is_shipped(run: Run) -> bool:
+    """Whether it came with NormLab."""
+    return run.path.parents[2].resolve() == SHIPPED_DIR.resolve()
+
+
+def find_run(name: str, root: Path, *, shipped_first: bool = False) -> Run:
+    """The run called `name`, below `root` or else among the shipped ones; `RunError` for none.
 
     Its folder decides: one that is damaged is found, and is not taken for its namesake.
     """
-    for folder in (root, SHIPPED_DIR):
+    for folder in (SHIPPED_DIR, root) if shipped_first else (root, SHIPPED_DIR):
         if is_run_name(name) and (folder / name).is_dir():
             return read_run(folder / name, folder)
     raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/.")

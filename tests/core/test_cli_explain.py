@@ -19,6 +19,7 @@ from core.config import VARIANTS
 from core.data.datasets import DATASETS
 from core.training.runs import SHIPPED_DIR, read_predictions, run_path
 from tests.fixtures_explain import digits_split
+from tests.fixtures_runs import copy_shipped
 
 DIGITS = ("--dataset", "digits")
 GN = ("--variant", "gn")
@@ -55,6 +56,16 @@ def picture(home) -> Path:
     path = home / "seven.png"
     path.write_bytes(to_png(digits_split().images[7]))
     return path
+
+
+def test_shipped_runs_go_first_unless_a_folder_is_named(picture, tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    copy_shipped(own, "digits/gn/seed-1")
+    monkeypatch.setenv("NORMLAB_RUNS", str(own))
+    assert document(picture, *FAST)["predictions"][0]["shipped"] is True
+    assert document(picture, *FAST, "--runs-dir", own)["predictions"][0]["shipped"] is False
+    said = " ".join(run_cli(picture, *FAST, "--runs-dir", own).stdout.split())
+    assert "digits networks of seed 1, from " in said
 
 
 def first_failure(key: str) -> int:

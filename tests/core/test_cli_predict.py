@@ -20,11 +20,20 @@ from core.data.datasets import get_dataset
 from core.training.checkpoint import load_network
 from core.training.runs import SHIPPED_DIR, find_runs
 from tests.fixtures_explain import digits_split
+from tests.fixtures_runs import copy_shipped
 from tests.pictures import encode
 
 DIGITS = ("--dataset", "digits")
 FAST = (*DIGITS, "--variant", "gn")
-PREDICTION = {"variant", "run", "label", "probability", "runner_up", "runner_up_probability"}
+PREDICTION = {
+    "variant",
+    "run",
+    "shipped",
+    "label",
+    "probability",
+    "runner_up",
+    "runner_up_probability",
+}
 PREDICTION |= {"margin", "entropy", "probabilities", "logits"}
 
 
@@ -99,7 +108,8 @@ def test_the_numbers_are_those_of_the_library_and_of_explain(digit):
     found = document(*DIGITS, digit)["images"][0]["predictions"]
     for said in found:
         described = describe_logits(expected[said["variant"]][0])
-        assert said == {"variant": said["variant"], "run": said["run"], **described}
+        who = {key: said[key] for key in ("variant", "run", "shipped")}
+        assert said == {**who, **described} and said["shipped"]
     explained = CliRunner().invoke(
         app, ["explain", str(digit), *FAST, "--method", "saliency", "--json"]
     )
@@ -124,6 +134,23 @@ def test_other_seeds_and_one_variant(digit):
     result = run_cli(*FAST, "--seed", 99, digit)
     assert result.exit_code == 1 and result.stdout == ""
     assert "No run 'digits/gn/seed-99'" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_shipped_runs_go_first_unless_a_folder_is_named(digit, tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    copy_shipped(own, "digits/gn/seed-1", "digits/ln/seed-1")
+    (own / "digits/ln/seed-1/manifest.json").unlink()  # an unfinished run
+    monkeypatch.setenv("NORMLAB_RUNS", str(own))
+    said = document(*DIGITS, digit)["images"][0]["predictions"]
+    assert len(said) == len(VARIANTS) and all(one["shipped"] for one in said)
+    assert " from " not in run_cli(*DIGITS, digit).stdout
+    named = (*FAST, "--runs-dir", own)
+    (one,) = document(*named, digit)["images"][0]["predictions"]
+    assert (one["run"], one["shipped"]) == ("digits/gn/seed-1", False)
+    said = " ".join(run_cli(*named, "--variant", "bn_l1", digit).stdout.split())
+    assert "networks of seed 1, gn from " in said
+    assert "networks of seed 1, from " in " ".join(run_cli(*named, digit).stdout.split())
+    assert "ln/seed-1 is interrupted" in run_cli(*DIGITS, "--runs-dir", own, digit).stderr
 
 
 # How pictures are read

@@ -24,6 +24,8 @@ from core.training.runs import (
     FINAL_FIELDS,
     METRIC_COLUMNS,
     find_run,
+    find_runs,
+    is_shipped,
     list_runs,
     read_metrics,
     read_predictions,
@@ -469,6 +471,12 @@ def test_a_run_is_found_by_its_name_first_here_then_among_the_shipped(
     monkeypatch.setattr(runs_module, "SHIPPED_DIR", shipped)
     assert find_run("mnist/gn/seed-1", root).final["errors"] == 5
     assert find_run("mnist/gn/seed-2", root).final["errors"] == 9
+    first = find_run("mnist/gn/seed-1", root, shipped_first=True)
+    assert first.final["errors"] == 9 and is_shipped(first)
+    assert find_run("mnist/gn/seed-1", shipped, shipped_first=True) == first
+    write_run(root, "mnist", GN, 3)
+    own = find_runs(["gn"], "mnist", 3, root, shipped_first=True)["gn"]
+    assert own.state == "done" and not is_shipped(own)
     (root / "mnist/gn/seed-1/run.json").unlink()
     damaged = find_run("mnist/gn/seed-1", root)
     assert (damaged.state, damaged.reason) == ("damaged", "run.json is missing")
