@@ -40,9 +40,11 @@ def describe_failure(error: Exception, choice: DeviceChoice, num_runs: int) -> s
     """One line for what ended the training of `num_runs` runs."""
     if is_out_of_memory(error):
         elsewhere = "" if choice.type == "cpu" else ", or on the CPU"
+        many, fewer = "", ""
+        if num_runs > 1:
+            many, fewer = f" with {num_runs} runs at once", "fewer at a time, "
         return (
-            f"out of memory on {choice.name} with {num_runs} runs at once: "
-            f"train fewer at a time, with smaller batches{elsewhere}."
+            f"out of memory on {choice.name}{many}: train {fewer}with smaller batches{elsewhere}."
         )
     if isinstance(error, NormLabError):
         return str(error)

@@ -274,6 +274,9 @@ def test_out_of_memory_is_said_in_one_line_and_can_be_resumed(
     assert "smaller batches." in said and "CPU" not in said and "\n" not in said
     elsewhere = replace(CPU, type="cuda")
     assert "or on the CPU" in trainer_module.describe_failure(error, elsewhere, 3)
+    alone = "out of memory on Test processor: train with smaller batches"
+    assert trainer_module.describe_failure(error, CPU, 1) == f"{alone}."
+    assert trainer_module.describe_failure(error, elsewhere, 1) == f"{alone}, or on the CPU."
     for run in list_runs(tmp_path):
         assert (run.state, run.reason) == ("failed", said)
     resume_all(tmp_path)
