@@ -38,13 +38,10 @@ def select_device(requested: str | None = None) -> DeviceChoice:
     Raises `UsageError` for an unknown name and for a device that is not there; a device that was
     asked for is never replaced by another.
     """
-    asked = requested or os.environ.get(ENVIRONMENT_VARIABLE)
+    asked = check_choice(requested)
     source = "" if requested else f" ({ENVIRONMENT_VARIABLE})"
-    if not asked or asked == "auto":
+    if asked == "auto":
         return _best_device()
-    if asked not in DEVICE_TYPES:
-        known = ", ".join(("auto", *DEVICE_TYPES))
-        raise UsageError(f"Unknown device {asked!r}{source}: choose one of {known}.")
     if not is_available(asked):
         raise UsageError(
             f"{asked.upper()} was asked for{source}, but torch {torch.__version__} "
@@ -53,6 +50,16 @@ def select_device(requested: str | None = None) -> DeviceChoice:
     return DeviceChoice(
         asked, device_name(asked), f"asked for by {ENVIRONMENT_VARIABLE}" if source else "asked for"
     )
+
+
+def check_choice(requested: str | None = None) -> str:
+    """What is asked for, as by `select_device`, there or not; `UsageError` for an unknown name."""
+    asked = requested or os.environ.get(ENVIRONMENT_VARIABLE) or "auto"
+    known = ("auto", *DEVICE_TYPES)
+    if asked not in known:
+        source = "" if requested else f" ({ENVIRONMENT_VARIABLE})"
+        raise UsageError(f"Unknown device {asked!r}{source}: choose one of {', '.join(known)}.")
+    return asked
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -28,6 +28,7 @@ from core.cli.words import made_here
 from core.config import VARIANTS, get_variant
 from core.data.datasets import data_dir as find_data_dir
 from core.data.datasets import get_dataset
+from core.device import check_choice
 
 ImageArgument = Annotated[
     Path | None, typer.Argument(help="A picture of one digit; or name a test image by --index.")
@@ -72,7 +73,11 @@ def explain(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Explain what the networks say of one image: maps, their errors, and what they rest on."""
+    """Explain what the networks say of one image: maps, their errors, and what they rest on.
+
+    Always on the CPU, whatever NORMLAB_DEVICE says.
+    """
+    check_choice()
     torch.set_num_threads(1)  # networks and maps are computed beside each other instead
     question = Question(
         image=image,

@@ -29,6 +29,7 @@ from core.cli.words import made_here
 from core.config import VARIANTS, get_variant
 from core.data.datasets import get_dataset
 from core.data.preprocess import POLARITIES
+from core.device import check_choice
 from core.errors import UsageError
 from core.training.runs import is_shipped
 
@@ -61,7 +62,11 @@ def predict(
     runs_dir: PreferredDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the networks which digits pictures show; the exit status is 1 if one was refused."""
+    """Ask the networks which digits pictures show; the exit status is 1 if one was refused.
+
+    Always on the CPU, whatever NORMLAB_DEVICE says.
+    """
+    check_choice()
     torch.set_num_threads(1)  # small convolutions wait for more than they gain
     polarity = polarity or ("light_on_dark" if as_is else "auto")
     if polarity not in POLARITIES:

@@ -29,6 +29,7 @@ from core.config import parse_seeds
 from core.data.corruptions import CORRUPTIONS, get_corruption
 from core.data.datasets import data_dir as find_data_dir
 from core.data.datasets import get_dataset, load_split
+from core.device import check_choice
 from core.errors import RunError, UsageError
 from core.training.runs import Run
 
@@ -50,7 +51,11 @@ def robustness(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Accuracy under corruptions; without a name, of all shipped runs of the data set."""
+    """Accuracy under corruptions; without a name, of all shipped runs of the data set.
+
+    Always on the CPU, whatever NORMLAB_DEVICE says.
+    """
+    check_choice()
     torch.set_num_threads(1)  # several networks are computed beside each other instead
     asked = get_dataset(dataset or DEFAULT_DATASET)
     keys = list(dict.fromkeys(get_corruption(name).key for name in corruption or CORRUPTIONS))

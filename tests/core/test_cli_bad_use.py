@@ -110,6 +110,19 @@ def test_a_device_that_is_not_there(home, command, monkeypatch):
     assert "MPS was asked for (NORMLAB_DEVICE)" in refuse(home, *command)
 
 
+@pytest.mark.parametrize("command", ["predict", "explain", "robustness"])
+def test_what_is_computed_on_the_cpu_says_so_and_refuses_an_unknown_device(
+    home, command, monkeypatch
+):
+    assert "Always on the CPU" in CliRunner().invoke(app, [command, "--help"]).stdout
+    monkeypatch.setenv("NORMLAB_DEVICE", "gpu")
+    line = refuse(home, command, "digits/gn/seed-9")
+    assert "Unknown device 'gpu' (NORMLAB_DEVICE): choose one of auto, cuda" in line
+    monkeypatch.setenv("NORMLAB_DEVICE", "mps")  # known, though not there
+    result = CliRunner().invoke(app, [command, "digits/gn/seed-9"])
+    assert result.exit_code == 1 and "mps" not in result.stderr.lower()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
