@@ -9,7 +9,8 @@ from pathlib import Path
 from core.config import Variant
 from core.data.datasets import get_dataset
 from core.errors import UsageError
-from core.training.runs import Run, read_run, run_path
+from core.training.names import run_path
+from core.training.runs import Run, read_run
 from core.training.storage import cannot_write, chosen_by
 
 RESUMABLE_STATES = ("stopped", "interrupted", "failed")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.training.job import Job
-from core.training.runs import Run, is_run_name, read_run, run_path
+from core.training.names import run_name, run_path
+from core.training.runs import Run, is_run_name, read_run
 
 
 def runs_of(job: Job, runs_dir: Path) -> list[Run]:
@@ -30,7 +31,7 @@ def _not_begun(job: Job, runs_dir: Path) -> list[Run]:
     found = [
         Run(
             path=run_path(runs_dir, job.request.dataset, variant.key, seed),
-            name=f"{job.request.dataset}/{variant.key}/seed-{seed}",
+            name=run_name(job.request.dataset, variant.key, seed),
             dataset=job.request.dataset,
             seed=seed,
             state="queued" if job.is_living else job.state,

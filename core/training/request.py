@@ -30,6 +30,7 @@ from core.config import (
 )
 from core.data.datasets import DATASETS, get_dataset
 from core.errors import UsageError
+from core.training.names import run_name
 from core.training.storage import sha256
 
 MAX_RUNS = 1_000
@@ -77,7 +78,7 @@ class TrainingRequest:
     @property
     def runs(self) -> tuple[str, ...]:
         """The names of its runs, such as "mnist/gn/seed-1"."""
-        return tuple(f"{self.dataset}/{variant.key}/seed-{seed}" for variant, seed in self.specs)
+        return tuple(run_name(self.dataset, variant.key, seed) for variant, seed in self.specs)
 
     def to_dict(self) -> dict:
         """Ready for JSON."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.config import Recipe, Variant, variant_from_dict
 from core.errors import RunError
+from core.training.names import run_name
 from core.training.request import check_types
 
 FORMAT = 1
@@ -30,11 +31,11 @@ def read_variant(info: dict, path: Path) -> Variant:
         variant, recipe = variant_from_dict(info["variant"]), Recipe(**info["recipe"])
         check_types(variant)
         check_types(recipe)
-        said = (str(info["dataset"]), variant.key, f"seed-{info['seed']}")
+        said = run_name(info["dataset"], variant.key, info["seed"])
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"run.json lacks or misspells a field: {error}") from error
-    if said != path.parts[-3:]:
-        raise RunError(f"run.json says {'/'.join(said)} but lies in {'/'.join(path.parts[-3:])}")
+    if said != (found := "/".join(path.parts[-3:])):
+        raise RunError(f"run.json says {said} but lies in {found}")
     device = info.get("device", {})
     if not isinstance(device, dict):
         raise RunError(f"run.json says device is {_shown(device)}, which names none")

@@ -24,6 +24,9 @@ import safetensors.numpy
 from core.config import NUM_CLASSES, VARIANTS, Variant
 from core.errors import NormLabError, RunError
 from core.training.label import read_label
+from core.training.names import is_run_name as is_run_name
+from core.training.names import run_name as run_name
+from core.training.names import run_path as run_path
 from core.training.run_info import FINAL_FIELDS as FINAL_FIELDS
 from core.training.run_info import FORMAT as FORMAT
 from core.training.run_info import check_final, read_variant
@@ -118,11 +121,6 @@ class Predictions:
     logits: np.ndarray
     predicted: np.ndarray
     targets: np.ndarray
-
-
-def run_path(root: Path, dataset: str, variant_key: str, seed: int) -> Path:
-    """The folder of that run below `root`."""
-    return root / dataset / variant_key / f"seed-{seed}"
 
 
 def list_runs(root: Path, dataset: str | None = None) -> list[Run]:
@@ -258,14 +256,8 @@ def find_runs(
     variants: Iterable[str], dataset: str, seed: int, root: Path, *, shipped_first: bool = False
 ) -> dict[str, Run]:
     """The run of each variant with this seed, found as `find_run` does."""
-    names = {key: f"{dataset}/{key}/seed-{seed}" for key in variants}
+    names = {key: run_name(dataset, key, seed) for key in variants}
     return {key: find_run(name, root, shipped_first=shipped_first) for key, name in names.items()}
-
-
-def is_run_name(name: str) -> bool:
-    """Whether `name` has the form of a run's, which leads out of no folder of runs."""
-    parts = Path(name).parts
-    return len(parts) == 3 and ".." not in parts and not Path(name).is_absolute()
 
 
 def is_shipped(run: Run) -> bool:

@@ -21,8 +21,9 @@ from core.training.checks import describe_existing
 from core.training.insights import cut_back, encode, is_kept
 from core.training.label import FILE_NAME as LABEL_FILE
 from core.training.measure import measure
+from core.training.names import run_name, run_path
 from core.training.resume import read_resume_point, remove_resume_points, write_resume_point
-from core.training.runs import FORMAT, INSIGHTS_FILE, files_of, run_path
+from core.training.runs import FORMAT, INSIGHTS_FILE, files_of
 from core.training.state import ReplicaState
 from core.training.storage import (
     append_line,
@@ -45,7 +46,7 @@ class RunWriter:
         """Makes and locks the folder; `UsageError` if another process holds it."""
         self.root = root
         self.path = run_path(root, dataset, variant.key, seed)
-        self.name = self.path.relative_to(root).as_posix()
+        self.name = run_name(dataset, variant.key, seed)
         self.metrics: list[dict] = []
         self.committed = False
         try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from core.config import VARIANTS, Recipe, grid
 from core.errors import UsageError
+from core.training.names import run_name, run_path
 from core.training.request import (
     TrainingRequest,
     custom_variant,
@@ -69,6 +71,8 @@ def test_a_request_names_its_runs_and_survives_json():
     assert request.seeds == (1, 3) and len(request.variants) == 2
     keys = [variant_key(variant, request.recipe) for variant in (GN, OWN)]
     assert request.runs == tuple(f"digits/{key}/seed-{seed}" for key in keys for seed in (1, 3))
+    assert request.runs[0] == run_name("digits", keys[0], 1)
+    assert run_path(Path("runs"), "digits", keys[0], 1) == Path("runs") / request.runs[0]
     assert [(variant.key, seed) for variant, seed in request.specs] == [
         (key, seed) for key in keys for seed in (1, 3)
     ]
