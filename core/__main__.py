@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -44,6 +45,9 @@ def main() -> int:
     """Runs the command line; a word it does not understand costs one line and status 2."""
     # Pillow's, of damaged files, would stand around the one line that refuses them.
     warnings.filterwarnings("ignore", module="PIL")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # JSON is UTF-8 wherever it goes, and not every encoding has the signs of the tables.
+        sys.stdout.reconfigure(encoding="utf-8")
     try:
         return app(prog_name="python -m core", standalone_mode=False) or 0
     except typer.TyperException as error:

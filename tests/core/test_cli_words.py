@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -48,6 +49,21 @@ def test_a_reader_that_leaves_is_no_error():
     command = f"{sys.executable} -m core summary gn --json | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "sign"),
+    [
+        (["predict", "→.png", "--dataset", "digits", "--variant", "gn", "--json"], "→"),
+        (["summary", "gn"], "┏"),
+    ],
+)
+def test_output_is_utf_8_whatever_the_encoding_of_the_machine(words, sign, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    run(words, monkeypatch)
+    sys.stdout.flush()
+    assert sign in written.getvalue().decode()
 
 
 @pytest.mark.parametrize(
