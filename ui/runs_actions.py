@@ -14,7 +14,7 @@ from core.training.archive import export_run
 from core.training.jobs import living_jobs, start_resume
 from core.training.manage import delete_run, label_run
 from core.training.request import MAX_NAME, MAX_NOTE
-from ui import resources, runs_words, state
+from ui import resources, runs_words, sidebar, state
 from ui.downloads import download_file
 from ui.markdown import escape
 from ui.runs_data import IN_HAND, Entry, count, describe
@@ -135,25 +135,60 @@ def _what_is_left_out(chosen: Sequence[Entry]) -> str:
         lines += [f"{count(unfinished)} not finished: left out."]
     if in_hand:
         lines += [f"{count(in_hand)} being trained or waiting for that: stop first, then delete."]
-    return " ".join(lines)
+    return " ".join([*lines, _what_opens(chosen)])
 
 
 def _open(chosen: Sequence[Entry]) -> None:
     """Ways to the pages that show the runs, where those pages can be reached."""
-    finished = [entry for entry in chosen if entry.run.state == "done"]
-    if len({(entry.run.dataset, entry.own) for entry in finished}) != 1:
+    finished = _finished(chosen)
+    if len({entry.run.dataset for entry in finished}) != 1:
         return
     for page, icon in PAGES.items():
         label = f"Open on {page.capitalize()}"
         if st.button(label, icon=icon, type="tertiary", on_click=_turn_to, args=[finished]):
+            query = {"variants": sorted(_variants(finished))} if page == "curves" else {}
             with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
                 # Not without query_params: what is bound to a widget may not be cleared.
-                st.switch_page(f"pages/{page}.py", query_params={})
+                st.switch_page(f"pages/{page}.py", query_params=query)
+
+
+def _finished(chosen: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in chosen if entry.run.state == "done" and entry.run.variant]
 
 
 def _turn_to(finished: Sequence[Entry]) -> None:
-    source = state.LOCAL if finished[0].own else state.SHIPPED
-    state.turn_to(source, finished[0].run.dataset, (entry.run.seed for entry in finished))
+    state.turn_to(_source(finished), finished[0].run.dataset, _seeds(finished))
+
+
+def _source(finished: Sequence[Entry]) -> str:
+    own = {entry.own for entry in finished}
+    return state.TOGETHER if len(own) > 1 else state.LOCAL if own == {True} else state.SHIPPED
+
+
+def _seeds(finished: Sequence[Entry]) -> set[int]:
+    """The seeds of the runs; none where there are no others, which the sidebar shows as all."""
+    seeds, dataset = {entry.run.seed for entry in finished}, finished[0].run.dataset
+    every = {run.seed for run in sidebar.pooled(dataset, _source(finished), ()).runs}
+    return set() if every <= seeds else seeds
+
+
+def _variants(finished: Sequence[Entry]) -> set[str]:
+    return {entry.run.path.parent.name for entry in finished}
+
+
+def _what_opens(chosen: Sequence[Entry]) -> str:
+    """What the pages show beside the chosen runs, since they show each variant with each seed."""
+    finished = _finished(chosen)
+    if not finished:
+        return ""
+    if len({entry.run.dataset for entry in finished}) > 1:
+        return "Runs of one data set can be opened on Curves and Overview."
+    found = sidebar.pooled(finished[0].run.dataset, _source(finished), _seeds(finished)).runs
+    drawn = [run for run in found if run.path.parent.name in _variants(finished)]
+    return (
+        f"Curves opens with these variants and seeds ({count(drawn)}), Overview with these seeds "
+        f"of all variants ({count(found)})."
+    )
 
 
 def _resume(unfinished: Sequence[Entry]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 import streamlit as st
 
+from core.config import describe_seeds
 from core.data.datasets import DATASETS
 from core.training.runs import Run
 from ui import (
@@ -17,7 +19,7 @@ from ui import (
     training_watch,
 )
 from ui.markdown import escape
-from ui.pooling import Pool, unusual_lengths
+from ui.pooling import Pool, pool, unusual_lengths
 from ui.state import Selection
 
 PREFERRED_DATASET = "mnist"
@@ -55,8 +57,7 @@ def render() -> Selection:
         source = _source_picker()
         dataset = _dataset_picker(source)
         found = [run for part in resources.runs_by_source(dataset, source) for run in part]
-        seed = _seed_picker(sorted({run.seed for run in found}))
-        chosen = resources.pooled(dataset, source, seed)
+        chosen = pooled(dataset, source, _seed_picker(sorted({run.seed for run in found})))
         _say_what_differs(chosen, source)
     with watch:
         training_watch.render()
@@ -64,6 +65,15 @@ def render() -> Selection:
         training_form.render(dataset)
     _warn_of_damaged(_damaged(dataset, source))
     return Selection(dataset, chosen.runs, source)
+
+
+def pooled(dataset: str, source: str, seeds: Collection[int]) -> Pool:
+    """The runs that are shown where these `seeds` are chosen, none being all of them."""
+    shipped, local = (
+        [run for run in found if not seeds or run.seed in seeds]
+        for found in resources.runs_by_source(dataset, source)
+    )
+    return pool(shipped, local)
 
 
 def stop_without_runs(selection: Selection) -> None:
@@ -150,19 +160,25 @@ def _datasets(source: str) -> set[str]:
     }
 
 
-def _seed_picker(seeds: list[int]) -> int | None:
-    """The chosen seed, or None for all; asked only where there are several."""
-    if len(seeds) < 2:
-        return None
-    options = [state.ALL_SEEDS, *map(str, seeds)]
-    chosen = st.selectbox(
-        "Seed",
-        options,
-        format_func=lambda seed: f"All {len(seeds)} seeds" if seed == state.ALL_SEEDS else seed,
-        help="All seeds shows means and intervals over seeds; one seed shows a single training.",
-        **state.bound(state.SEED),
-    )
-    return None if chosen == state.ALL_SEEDS else int(chosen)
+def _seed_picker(seeds: list[int]) -> list[int]:
+    """The chosen seeds, none for all; asked only where there are several."""
+    options, chosen = [str(seed) for seed in seeds], []
+    asked = state.value(state.SEED)
+    asked = state.all_requested(state.SEED) if asked is None else asked
+    if len(seeds) > 1:
+        chosen = st.multiselect(
+            "Seeds",
+            options,
+            placeholder=f"All {len(seeds)} seeds",
+            help="Several seeds show means and intervals over them; one shows a single training.",
+            **state.bound(state.SEED),
+        )
+    unknown = [seed for seed in asked if seed not in ("", state.ALL_SEEDS, *options)]
+    if seeds and unknown:
+        shown = describe_seeds(map(int, chosen or options))
+        asks = f"The address asks for seed {', '.join(unknown)[:40]}"
+        st.warning(escape(f"{asks}, of which there is no finished run here. Shown: {shown}."))
+    return [int(seed) for seed in chosen]
 
 
 def _damaged(dataset: str, source: str) -> list[Run]:

@@ -22,6 +22,7 @@ DATASET = "dataset"
 SEED = "seed"
 SOURCE = "runs"
 ALL_SEEDS = "all"
+"""What an address may say for no seed in particular."""
 TURN = "turn"
 SHIPPED, LOCAL, TOGETHER = "shipped", "local", "together"
 
@@ -102,14 +103,19 @@ def source() -> str:
 
 
 def seed() -> int | None:
-    """The one seed that was chosen, or None for all of them."""
-    chosen = value(SEED, ALL_SEEDS)
-    return int(chosen) if str(chosen).isdigit() else None
+    """The one seed that was chosen, or None for several or all of them."""
+    chosen = value(SEED) or []
+    return int(chosen[0]) if len(chosen) == 1 else None
 
 
 def requested(name: str) -> str | None:
     """What the address asks for under `name`, valid or not; read it before the widget exists."""
     return st.query_params.get(name)
+
+
+def all_requested(name: str) -> list[str]:
+    """Like `requested`, of a name that an address may hold several times."""
+    return st.query_params.get_all(name)
 
 
 def count_visit() -> None:
@@ -137,16 +143,15 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def turn_to(source: str, dataset: str, seeds: Iterable[int] = ()) -> None:
+def turn_to(source: str, dataset: str, seeds: Iterable[int] | None = None) -> None:
     """Has the page's next run set the sidebar to runs, for whoever has clicked in a fragment.
 
-    An address alone would not change what the sidebar holds. Without `seeds` the choice of these
-    stays.
+    An address alone would not change what the sidebar holds. No `seeds` are all of them; with None
+    the choice of these stays.
     """
-    found = set(seeds)
-    values = {SOURCE: source, DATASET: dataset}
-    if found:
-        values[SEED] = str(found.pop()) if len(found) == 1 else ALL_SEEDS
+    values: dict[str, Any] = {SOURCE: source, DATASET: dataset}
+    if seeds is not None:
+        values[SEED] = [str(seed) for seed in sorted(set(seeds))]
     put(TURN, values)
 
 

@@ -11,8 +11,9 @@ CHART = '[data-testid="stVegaLiteChart"] svg.marks'
 
 
 def sidebar_values(page) -> list[str]:
-    inputs = page.locator('[data-testid="stSidebar"] [data-testid="stSelectbox"] input')
-    return inputs.evaluate_all("all => all.map(input => input.value)")
+    dataset = page.locator(".st-key-dataset input").input_value()
+    seeds = page.locator(".st-key-seed [data-tag]").all_inner_texts()
+    return [dataset, *(seed.strip() for seed in seeds)]
 
 
 def test_a_link_reproduces_data_set_and_seed(server, tab):
@@ -26,6 +27,21 @@ def test_a_link_reproduces_data_set_and_seed(server, tab):
     page.reload()
     opened.wait()
     assert sidebar_values(page) == ["digits", "2"]
+    opened.check()
+
+
+def test_several_seeds_are_chosen_and_go_into_the_address(server, tab):
+    opened = tab()
+    page = opened.open(f"{server}/overview?dataset=digits&seed=2")
+    page.get_by_text("360 test images · 6 runs · seed 2").wait_for()
+    page.locator(".st-key-seed input").focus()
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    page.get_by_text("360 test images · 12 runs · 2 seeds").wait_for()
+    expect(page).to_have_url(re.compile("seed=2&seed=3"))
+    page.reload()
+    opened.wait()
+    assert sidebar_values(page) == ["digits", "2", "3"]
     opened.check()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -122,6 +123,24 @@ def test_what_changes_elsewhere_is_shown_and_what_was_chosen_stays(root, address
     assert chosen(page).all_inner_texts() == before
     widths = page.get_by_test_id("stMain").evaluate("e => [e.scrollWidth, e.clientWidth]")
     assert widths[0] <= widths[1] == 390
+    opened.check()
+
+
+def test_curves_opens_with_the_variants_and_seeds_that_were_chosen(root, address, tab):
+    copy_shipped(root, "digits/gn/seed-2", "digits/gn/seed-3", "digits/ln/seed-2")
+    opened = tab()
+    page = open_page(opened, address)
+    page.get_by_label("Find", exact=True).fill("group norm")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("3 of 5 runs")).to_be_visible()
+    press_row(page, 0)
+    press_row(page, 1, now_chosen=2)
+    seeds = sorted(re.findall(r"seed (\d)", " ".join(chosen(page).all_inner_texts())))
+    page.get_by_role("button", name="Open on Curves").click()
+    expect(page.get_by_role("heading", name="Curves", level=1)).to_be_visible()
+    expect(page.get_by_text("Line: mean over 2 seeds")).to_be_visible()
+    assert page.locator(".st-key-seed [data-tag]").all_inner_texts() == seeds
+    assert "variants=gn" in page.url and "variants=ln" not in page.url
     opened.check()
 
 

@@ -172,6 +172,42 @@ def test_a_run_that_disappears_is_gone_from_the_page(root):
     assert listed(app) == [LN] and not app.error
 
 
+# Opening
+
+
+def opens(app: AppTest) -> str:
+    [line] = [text.value for text in app.caption if text.value.startswith("Download makes")]
+    return line.partition("name and note. ")[2]
+
+
+def test_it_says_what_the_pages_show_beside_the_chosen_runs(root):
+    for key in ("gn", "ln"):
+        write_run(root, "digits", VARIANTS[key], 2, num_images=100)
+    assert opens(page(GN, LN)) == (
+        "Curves opens with these variants and seeds (2 runs), Overview with these seeds of all "
+        "variants (2 runs)."
+    )
+    assert "seeds (1 run), Overview with these seeds of all variants (2 runs)" in opens(page(GN))
+    assert "seeds (4 runs)" in opens(page(GN, "digits/ln/seed-2"))
+
+
+def test_runs_of_two_data_sets_cannot_be_opened_together(root):
+    write_run(root, "mnist", VARIANTS["gn"], 1, num_images=100)
+    app = page(GN, "mnist/gn/seed-1")
+    assert opens(app) == "Runs of one data set can be opened on Curves and Overview."
+    assert not any(label.startswith("Open on") for label in labels(app))
+
+
+def test_shipped_runs_and_runs_made_here_are_opened_together(root):
+    write_run(root, "digits", VARIANTS["gn"], 2, num_images=100)
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.session_state["runs-chosen"] = [f"shipped/{LN}", "own/digits/gn/seed-2"]
+    app.query_params["shipped"] = "true"
+    press(checked(app.run()), "Open on Curves")
+    assert app.selectbox(key="runs").value == "together"
+    assert app.multiselect(key="seed").value == []
+
+
 # Resuming
 
 
