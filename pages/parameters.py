@@ -1,6 +1,7 @@
 """Parameters: how large are the networks, and what does each normalization add?"""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,11 +95,12 @@ def show_variant(summaries: dict[str, "Summary"]) -> None:
     st.caption(network_graph.caption(summary.variant))
     blocks = charts.blocks_frame(summary)
     for column, measure in zip(st.columns(2), charts.MEASURES, strict=True):
-        chart = charts.blocks_chart(blocks, measure=measure, color=color, label=label)
+        draw_bars = partial(charts.blocks_chart, blocks, measure=measure, color=color, label=label)
+        shown = draw_bars(dark=state.is_dark())
         with column:
             st.subheader(charts.MEASURES[measure])
-            st.altair_chart(chart, width="stretch", alt=charts.blocks_alt(blocks, measure))
-            download_row(chart, blocks, f"{measure.replace('_', '-')}-{key}")
+            st.altair_chart(shown, width="stretch", alt=charts.blocks_alt(blocks, measure))
+            download_row(draw_bars(), blocks, f"{measure.replace('_', '-')}-{key}")
     st.subheader("All layers")
     alt = f"Every layer of {label} with its shape, parameters and multiply-adds"
     show_table(charts.layers_frame(summary), charts.LAYERS_LABELS, alt=alt, name=f"layers-{key}")

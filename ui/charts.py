@@ -30,6 +30,8 @@ LEGEND_LIMIT = 130
 """In pixels; what is longer ends in dots."""
 SHORT_LABEL = 24
 """Letters of a name of which three fit beside each other on a phone."""
+INK, INK_ON_DARK = "#4A5563", "#B4BECA"
+"""Of numbers in a chart: no grey has a contrast of 4.5 on both backgrounds."""
 PADDING = {"left": 4, "top": 4, "right": 8, "bottom": 4}
 """In pixels; Streamlit's own leaves a gap below every chart."""
 EXPORT_CONFIG: dict[str, Any] = {

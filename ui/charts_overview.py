@@ -9,6 +9,8 @@ import pandas as pd
 
 from ui.charts import (
     DATA_SET,
+    INK,
+    INK_ON_DARK,
     PADDING,
     VARIANT_LABELS,
     titled,
@@ -23,7 +25,6 @@ HIGHER, LOWER, UNRESOLVED = "higher", "lower", "not resolved"
 GREEN, PURPLE, GREY = "#1B7837", "#762A83", "#808A96"
 """Green and purple stay apart in the common colour-vision deficiencies and carry white text."""
 PAIRS_LEGEND = "Green: the row is higher; purple: it is lower; without colour: not resolved."
-INK, INK_ON_DARK = "#4A5563", "#B4BECA"
 
 
 def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerChart:

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from core.config import variant_label
-from ui.charts import titled
+from ui.charts import INK, INK_ON_DARK, titled
 
 if TYPE_CHECKING:  # importing them would import torch
     from core.model.summary import LayerSummary, Summary
@@ -20,7 +20,6 @@ KIND_OPACITY = {
     "Average pooling": 0.0,
 }
 """What parameters and operations are for, and how strongly each is drawn."""
-LABEL_COLOR = "#7B8794"  # readable on both themes
 BAR_HEIGHT = 24
 FRAME_HEIGHT = 130  # legend and axis, which Streamlit takes from the height of a chart
 ROOM_FOR_SUMS = 1.18  # the axis, as a multiple of the longest bar, so that its sum stands beside it
@@ -156,10 +155,12 @@ def _shares(layer: LayerSummary) -> list[tuple[str, str, int, int]]:
     ]
 
 
-def blocks_chart(frame: pd.DataFrame, *, measure: str, color: str, label: str) -> alt.LayerChart:
+def blocks_chart(
+    frame: pd.DataFrame, *, measure: str, color: str, label: str, dark: bool = False
+) -> alt.LayerChart:
     """Stacked bars of `measure`, a key of `MEASURES`, from `blocks_frame`, with each bar's sum.
 
-    `label` is what the variant is called.
+    `label` is what the variant is called; `dark` says that it will stand on a dark background.
     """
     shown = frame[frame[measure] > 0]
     order = list(dict.fromkeys(frame["block"]))
@@ -188,7 +189,7 @@ def blocks_chart(frame: pd.DataFrame, *, measure: str, color: str, label: str) -
             ],
         )
     )
-    labels = alt.Chart(sums).mark_text(align="left", dx=5, color=LABEL_COLOR)
+    labels = alt.Chart(sums).mark_text(align="left", dx=5, color=INK_ON_DARK if dark else INK)
     labels = labels.encode(x=x, y=y, text=alt.Text(f"{measure}:Q", format=","))
     chart = alt.LayerChart(layer=[bars, labels], height=BAR_HEIGHT * len(order) + FRAME_HEIGHT)
     return titled(chart, f"{MEASURES[measure]} of {label}", BLOCKS_LEGEND)

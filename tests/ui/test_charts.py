@@ -11,6 +11,8 @@ import pytest
 from core.config import VARIANTS
 from ui.charts import (
     DATA_SET,
+    INK,
+    INK_ON_DARK,
     titled,
     to_png,
     to_svg,
@@ -80,3 +82,8 @@ def test_a_title_stands_in_exported_files_only_and_names_the_data_set(chart):
     svg = to_svg(shown, "MNIST").decode()
     assert all(words in svg for words in ("Loss, MNIST", "Line: mean.", "Dashed: published."))
     assert "title" not in shown.to_dict() and "Loss, " not in to_svg(chart).decode()
+
+
+def test_numbers_in_charts_can_be_read_on_both_themes():
+    assert contrast(INK, BACKGROUNDS["light"]) >= 4.5
+    assert contrast(INK_ON_DARK, BACKGROUNDS["dark"]) >= 4.5

@@ -11,6 +11,7 @@ from core.config import VARIANTS, Variant
 from core.model.summary import Summary, summarize
 from ui import charts_parameters as charts
 from ui import network_graph, norm_cubes
+from ui.charts import INK, INK_ON_DARK
 
 GN, LN, BN = "gn", "ln", "bn_l1"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -198,3 +199,14 @@ def test_exported_charts_are_real_files(summaries):
     assert to_png(chart).startswith(b"\x89PNG")
     assert b"Multiply-adds per image of Own" in to_svg(chart)
     assert b"476,672" not in to_svg(chart) and b"464,128" in to_svg(chart)
+
+
+def test_sums_beside_the_bars_follow_the_background(summaries):
+    frame = charts.blocks_frame(summaries[GN])
+    inks = [
+        charts.blocks_chart(
+            frame, measure="parameters", color="#0072B2", label="Group norm", dark=dark
+        ).to_dict()["layer"][1]["mark"]["color"]
+        for dark in (False, True)
+    ]
+    assert inks == [INK, INK_ON_DARK]
