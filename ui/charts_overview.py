@@ -20,6 +20,8 @@ from ui.charts import (
 
 ROW_HEIGHT = 46
 ACCURACY_TITLE = "Test accuracy after the last epoch (%)"
+ACCURACY_AXIS = alt.Axis(labelFlush=False)
+"""Labels stay below their ticks: moved inward, that of the first tick touched the next one."""
 MAIN, SINGLE, PUBLISHED = "this variant", "one seed", "published"
 HIGHER, LOWER, UNRESOLVED = "higher", "lower", "not resolved"
 GREEN, PURPLE, GREY = "#1B7837", "#762A83", "#808A96"
@@ -41,7 +43,7 @@ def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerCh
     }
     interval = alt.Chart(variants).encode(
         **encoding,
-        x=alt.X("low_percent:Q", title=ACCURACY_TITLE, scale=_tight()),
+        x=alt.X("low_percent:Q", title=ACCURACY_TITLE, scale=_tight(), axis=ACCURACY_AXIS),
         x2=alt.X2("high_percent:Q"),
         tooltip=[
             alt.Tooltip("label:N", title="Variant"),
@@ -52,7 +54,7 @@ def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerCh
     )
     dots = alt.Chart(points).encode(
         **encoding,
-        x=alt.X("accuracy_percent:Q", title=ACCURACY_TITLE, scale=_tight()),
+        x=alt.X("accuracy_percent:Q", title=ACCURACY_TITLE, scale=_tight(), axis=ACCURACY_AXIS),
         tooltip=[
             alt.Tooltip("label:N", title="Variant"),
             alt.Tooltip("kind:N", title="Shown"),

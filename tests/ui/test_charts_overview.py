@@ -106,3 +106,8 @@ def test_exported_figures_say_what_is_drawn_and_what_colours_mean():
     pairs = to_svg(pairs_chart(pairs=PAIRS), "MNIST").decode()
     assert "Test accuracy of the row less that of the column, MNIST" in pairs
     assert "In percentage points. Green: the row is higher; purple: it is lower" in pairs
+
+
+def test_labels_of_the_accuracy_axis_stay_below_their_ticks():
+    for layer in accuracy_chart(variants=variants(), runs=RUNS).to_dict()["layer"]:
+        assert layer["encoding"]["x"]["axis"]["labelFlush"] is False
