@@ -23,6 +23,7 @@ from core.config import (
     VARIANTS,
     Recipe,
     Variant,
+    describe_seeds,
     get_variant,
     grid,
     variant_from_dict,
@@ -93,7 +94,7 @@ class TrainingRequest:
         epochs = f"{' or '.join(map(str, lengths))} epoch{'s' * (lengths != [1])}"
         return (
             f"{count} run{'s' * (count > 1)} on {DATASETS[self.dataset].label}: {what}; "
-            f"{_describe_seeds(self.seeds)}; {epochs}; {describe_recipe(self.recipe)}."
+            f"{describe_seeds(self.seeds)}; {epochs}; {describe_recipe(self.recipe)}."
         )
 
 
@@ -230,10 +231,3 @@ def describe_recipe(recipe: Recipe) -> str:
         f"rotation up to ±{recipe.rotation_degrees:g}°"
     )
     return f"{words} ({'the published' if recipe == Recipe() else 'not the published'} recipe)"
-
-
-def _describe_seeds(seeds: tuple[int, ...]) -> str:
-    if len(seeds) == 1:
-        return f"seed {seeds[0]}"
-    gapless = len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
-    return f"seeds {seeds[0]} to {seeds[-1]}" if gapless else f"seeds {', '.join(map(str, seeds))}"

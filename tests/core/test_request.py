@@ -83,7 +83,7 @@ def test_a_request_names_its_runs_and_survives_json():
 def test_the_summary_says_what_is_unusual():
     plain = make_request("mnist", ["gn", "gn_l1"], seeds=(1, 2, 3)).summary()
     assert plain == (
-        "6 runs on MNIST: Group norm, Group norm + L1; seeds 1 to 3; 20 or 25 epochs; batches of "
+        "6 runs on MNIST: Group norm, Group norm + L1; seeds 1-3; 20 or 25 epochs; batches of "
         "64, learning rate 0.01, × 0.1 every 6 epochs, momentum 0.9, rotation up to ±15° "
         "(the published recipe)."
     )
