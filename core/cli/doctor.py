@@ -9,7 +9,14 @@ import torch
 import typer
 
 from core.cli.fetch import dataset_entry, read_status
-from core.cli.output import DataDirOption, DeviceOption, JsonOption, one_line_errors, print_json
+from core.cli.output import (
+    DataDirOption,
+    DeviceOption,
+    JsonOption,
+    chosen_runs_dir,
+    one_line_errors,
+    print_json,
+)
 from core.cli.words import with_options
 from core.config import VARIANTS, describe_seeds
 from core.data.datasets import DATASETS
@@ -18,7 +25,7 @@ from core.device import select_device
 from core.errors import NormLabError
 from core.published import SUMMARY
 from core.training.checkpoint import load_network
-from core.training.runs import SHIPPED_DIR, Run, list_runs
+from core.training.runs import SHIPPED_DIR, Run, list_runs, run_path
 from core.training.trainer import versions
 
 PACKAGES = (
@@ -115,13 +122,16 @@ def _seeds(dataset: str, key: str, runs: Sequence[Run]) -> set[int]:
 
 
 def _own_variants(runs: Sequence[Run]) -> list[str]:
-    """Of variants that were added to the six: that no runs of them came with NormLab."""
+    """Of variants added to the six: which lack the run of seed 1 that pages and commands ask."""
+    made_here = chosen_runs_dir(None)
     return [
-        f"{key} has no shipped {dataset} run: train it with "
+        f"{key} has no shipped {dataset} run of seed 1: train it with "
         f"`python -m core train {key} --dataset {dataset}`"
         for dataset in SHIPPED_DATASETS
         for key in VARIANTS
-        if key not in SUMMARY and not _seeds(dataset, key, runs)
+        if key not in SUMMARY
+        and 1 not in _seeds(dataset, key, runs)
+        and not run_path(made_here, dataset, key, 1).is_dir()
     ]
 
 

@@ -25,7 +25,7 @@ REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
 def home(tmp_path, monkeypatch) -> Path:
     """A folder to work in; all six are shipped with seeds 1 and 2, and all of them load."""
     monkeypatch.chdir(tmp_path)
-    for name in ("NORMLAB_DATA", "NORMLAB_DEVICE"):
+    for name in ("NORMLAB_DATA", "NORMLAB_DEVICE", "NORMLAB_RUNS"):
         monkeypatch.delenv(name, raising=False)
     for dataset, variant, seed in product(("mnist", "digits"), VARIANTS.values(), (1, 2)):
         write_run(tmp_path / "checkpoints", dataset, variant, seed)
@@ -98,12 +98,17 @@ def test_a_damaged_run_is_not_called_missing(home, monkeypatch):
     assert not any("no shipped" in problem for problem in problems)
 
 
-def test_a_variant_of_ones_own_is_to_be_trained_not_fetched(monkeypatch):
+def test_a_variant_of_ones_own_is_to_be_trained_not_fetched(home, monkeypatch):
     monkeypatch.setitem(VARIANTS, "mine", Variant("mine", "group"))
     found = document()
     assert found["problems"] == [] and len(found["notes"]) == 2
     said = run_cli().stdout
-    assert "note: mine has no shipped digits run: train it with `python -m core train mine" in said
+    assert (
+        "note: mine has no shipped digits run of seed 1: train it with `python -m core train mine"
+        in said
+    )
+    write_run(home / "runs", "digits", VARIANTS["mine"], 1)
+    assert [note.split()[4] for note in document()["notes"]] == ["mnist"]
 
 
 def test_a_device_that_was_asked_for_is_refused_and_one_of_the_environment_reported(monkeypatch):
