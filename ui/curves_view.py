@@ -30,7 +30,8 @@ L1_HINT = (
     "L1 penalty: what L1 adds to the loss, so 0 for variants without L1. Weight decay, which is "
     "L2, acts in the optimizer and is no part of it."
 )
-PANELS_HINT = "Grey: the other variants. Point to read one epoch."
+GREY_IS = "Grey: the other variants."
+PANELS_HINT = f"{GREY_IS} Point to read one epoch."
 MAX_KEPT = 32
 T = TypeVar("T")
 CHART_MIN_WIDTH, PANEL_MIN_WIDTH = 380, 230
@@ -243,7 +244,7 @@ def _panels(figure: Figure, choice: Choice, live: bool) -> None:
                 key = f"panel-{one.quantity.column}-{variant}"
                 words = _words(figure, one.only(variant), live)
                 st.vega_lite_chart(figure.panels[variant], key=key, alt=words)
-    _downloads(figure, partial(panels_chart, one, variants))
+    _downloads(figure, partial(panels_chart, one, variants), GREY_IS)
 
 
 def _words(figure: Figure, shown: Curves, live: bool) -> str:
@@ -260,10 +261,10 @@ def _words(figure: Figure, shown: Curves, live: bool) -> str:
     )
 
 
-def _downloads(figure: Figure, chart: Callable[..., alt.TopLevelMixin]) -> None:
+def _downloads(figure: Figure, chart: Callable[..., alt.TopLevelMixin], *lines: str) -> None:
     def make() -> alt.TopLevelMixin:
         title = f"{figure.curves.quantity.title}{figure.where}, {DATA_SET}"
-        return titled(chart(log=figure.log, singles=figure.singles), title, figure.legend)
+        return titled(chart(log=figure.log, singles=figure.singles), title, figure.legend, *lines)
 
     files = {"CSV": lambda: csv_file(figure.table())(), **picture_files(make)}
     download_files(files, figure.name)

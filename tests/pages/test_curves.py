@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -226,8 +227,9 @@ def test_a_run_without_insights_beside_others_is_named(fake_checkpoints):
     assert titles(app)[2:] == [*WEIGHTS, "Scale γ"]
 
 
-def test_exported_figures_say_what_is_drawn(fake_checkpoints, monkeypatch):
-    fake_checkpoints({"mnist": (1, 2)}, insights=True)
+@pytest.fixture
+def made(monkeypatch) -> dict[str, Callable[[], bytes]]:
+    """What makes each file that the page offers."""
     made = {}
     press = st.download_button
 
@@ -236,6 +238,18 @@ def test_exported_figures_say_what_is_drawn(fake_checkpoints, monkeypatch):
         return press(label, data="", file_name=file_name, **rest)
 
     monkeypatch.setattr(st, "download_button", note)
+    return made
+
+
+def test_exported_panels_say_what_is_grey(fake_checkpoints, made):
+    fake_checkpoints({"digits": (1,)})
+    page(dataset="digits", show=["Test loss"], layout="Small multiples")
+    svg = made["test-loss.svg"]().decode()
+    assert "Test loss, Digits" in svg and "Grey: the other variants." in svg
+
+
+def test_exported_figures_say_what_is_drawn(fake_checkpoints, made):
+    fake_checkpoints({"mnist": (1, 2)}, insights=True)
     page(show=["Test loss"], inside="conv3", inside_show=["Weight norm", "Shift β"], singles="true")
     loss, weights, shift = (
         made[f"{name}.svg"]().decode() for name in ("test-loss", "weight-norm-conv3", "beta-norm3")
