@@ -45,6 +45,17 @@ def test_several_seeds_are_chosen_and_go_into_the_address(server, tab):
     opened.check()
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_chosen_seeds_can_be_read(theme, server, tab):
+    opened = tab(color_scheme=theme)
+    page = opened.open(f"{server}/overview?dataset=digits&seed=2")
+    colors = page.locator(".st-key-seed [data-tag]").evaluate(
+        "tag => [getComputedStyle(tag).color, getComputedStyle(tag).backgroundColor]"
+    )
+    assert colors == ["rgb(255, 255, 255)", "rgb(11, 90, 143)"]  # a contrast of 7.3
+    opened.check()
+
+
 def test_choices_stay_however_soon_the_page_is_left(server, tab):
     opened = tab()
     opened.page.add_init_script(
