@@ -15,8 +15,9 @@ from core.config import Variant
 from core.errors import UsageError
 from core.training.checks import RESUMABLE_STATES, check_writable
 from core.training.job import Job
+from core.training.names import run_name, run_path
 from core.training.request import TrainingRequest, describe_variant
-from core.training.runs import Run, read_run, run_path
+from core.training.runs import Run, read_run
 
 SHOWN_RUNS = 2
 INFO_FILE = "run.json"
@@ -90,7 +91,7 @@ def _these(specs: Sequence[Spec], more: Sequence[str] = ("",) * SHOWN_RUNS) -> s
 
 
 def _name(request: TrainingRequest, spec: Spec) -> str:
-    return f"{request.dataset}/{spec[0].key}/seed-{spec[1]}"
+    return run_name(request.dataset, spec[0].key, spec[1])
 
 
 def _path(request: TrainingRequest, spec: Spec, runs_dir: Path) -> Path:
