@@ -20,6 +20,8 @@ from ui.palette import VARIANT_COLORS
 RIGHT, WRONG = "#009E73", "#D55E00"
 SHARE_ROOM, SEEDS_ROOM, MOST_ROOM = 3.0, 3.5, 9.0
 """The width of a variant's column in em: for "0.11", for "10/10", and at most."""
+BREAKS = "overflow-wrap:anywhere"
+"""For names that somebody chose, which may be one long word."""
 
 
 def variant_color(key: str) -> str:
@@ -150,7 +152,7 @@ def _variant_headings(variants: Mapping[str, str], scope: str, least: float) -> 
     """A heading for each variant, at `least` so many em wide, with its whole name to point at."""
     return {
         key: f'<th scope="{scope}" title="{escape(label)}" '
-        f'style="--accent:{variant_color(key)};width:{_room(label, least):g}em">'
+        f'style="--accent:{variant_color(key)};width:{_room(label, least):g}em;{BREAKS}">'
         f"<span>{escape(short_name(label))}</span></th>"
         for key, label in variants.items()
     }
@@ -212,7 +214,10 @@ def probability_table(
     percent are left empty.
     """
     shown = {key: label for key, label in variants.items() if key in set(frame["variant"])}
-    headings = {key: f'<th scope="row">{escape(label)}</th>' for key, label in shown.items()}
+    headings = {
+        key: f'<th scope="row" style="{BREAKS}">{escape(label)}</th>'
+        for key, label in shown.items()
+    }
     cells = {key: frame[frame["variant"] == key].to_dict("records") for key in shown}
     names = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in class_names)
     rows = "".join(

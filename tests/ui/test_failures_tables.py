@@ -120,6 +120,7 @@ def test_headings_are_names_as_in_charts_and_wide_enough_to_be_read(table):
     assert re.findall(r"<span>(.*?)</span>", head) == ["Group", "Batch + L1", own]
     few, _, most = (float(width) for width in re.findall(r";width:([\d.]+)em", head))
     assert few < most == 9
+    assert head.count("overflow-wrap:anywhere") == 3
 
 
 def test_probabilities_mark_the_true_label():
@@ -133,5 +134,6 @@ def test_probabilities_mark_the_true_label():
     )
     html = tables.probability_table(frame, variants=VARIANTS, class_names=ABC)
     assert "Layer norm" in html and "Group norm" not in html
+    assert 'style="overflow-wrap:anywhere">Layer norm</th>' in html
     assert re.findall(r'class="shade"[^>]*>([^<>]*)</td>', html) == ["90 %", "", "10 %"]
     assert re.findall(r"--accent:(#\w+)", html) == [tables.WRONG, tables.WRONG, tables.RIGHT]
