@@ -7,9 +7,24 @@ import os
 import sys
 import warnings
 
-import typer
+try:
+    import typer
 
-from core.cli import doctor, explain, fetch, jobs, manage, predict, reports, robustness, training
+    from core.cli import (
+        doctor,
+        explain,
+        fetch,
+        jobs,
+        manage,
+        predict,
+        reports,
+        robustness,
+        training,
+    )
+except ModuleNotFoundError as error:
+    if str(error.name).startswith("core"):
+        raise
+    sys.exit(f"normlab: {error.name} is not installed: run `pip install -r requirements.txt`.")
 
 app = typer.Typer(
     help="Train and compare six small image classifiers that differ in normalization.",

@@ -45,6 +45,17 @@ def test_no_word_at_all_gives_the_help(monkeypatch, capsys):
     assert all(name in err for name in ("train", "resume", "evaluate", "doctor"))
 
 
+@pytest.mark.parametrize("package", ["torchinfo", "typer"])
+def test_a_package_that_is_not_installed_costs_one_line(package):
+    script = f"import runpy, sys; sys.modules[{package!r}] = None; runpy.run_module('core')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"normlab: {package} is not installed: run `pip install")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_reader_that_leaves_is_no_error():
     command = f"{sys.executable} -m core summary gn --json | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
