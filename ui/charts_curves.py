@@ -28,6 +28,8 @@ from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
 HEIGHT = 360
 PANEL_HEIGHT = 230
+LOG_LABEL = "test(regexp('^[0.]*[89]0*$'), datum.label) ? '' : datum.label"
+"""Without 8 and 9, for which Vega would leave out the 10 that follows where they are close."""
 LOG_PADDING = 8
 """In pixels, so that end marks are whole."""
 PUBLISHED_DASH = [5, 4]
@@ -265,9 +267,9 @@ def _y(look: Look, **options: Any) -> dict[str, Any]:
     """Title and scale that all layers share."""
     if look.log:  # nice would add up to two decades without a curve
         scale = alt.Scale(type="log", nice=False, padding=LOG_PADDING)
-    else:
-        scale = alt.Scale(type="linear", zero=False, **options)
-    return {"title": look.title, "scale": scale}
+        axis = alt.Axis(labelExpr=LOG_LABEL, labelOverlap="greedy")
+        return {"title": look.title, "scale": scale, "axis": axis}
+    return {"title": look.title, "scale": alt.Scale(type="linear", zero=False, **options)}
 
 
 def describe(curves: Curves) -> str:
