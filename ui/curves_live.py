@@ -29,7 +29,8 @@ def _growing(selection: Selection) -> tuple[list[Run], list[Run]]:
     """The runs without an end that are shown, and those that stay out: see `apart`."""
     if _shows_shipped():
         return [], []
-    return apart(selection.runs, unfinished(resources.LOCAL_DIR, selection.dataset, state.seed()))
+    growing = unfinished(resources.LOCAL_DIR, selection.dataset, state.seeds())
+    return apart(selection.runs, growing)
 
 
 def _shows_shipped() -> bool:

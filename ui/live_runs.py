@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from core.training.runs import INSIGHTS_FILE, Run, read_run
@@ -16,12 +16,13 @@ FOLLOWED = {
 Signature = tuple[tuple[str, str], ...]
 
 
-def unfinished(root: Path, dataset: str, seed: int | None = None) -> list[Run]:
-    """The runs of `dataset` below `root`, and with `seed` if one is given, that have not ended.
+def unfinished(root: Path, dataset: str, seeds: Collection[int] = ()) -> list[Run]:
+    """The runs of `dataset` below `root`, and of `seeds` if any are given, that have not ended.
 
     Of finished ones only a file's presence is asked, so this can be done every second.
     """
-    folders = sorted((root / dataset).glob("*/seed-*" if seed is None else f"*/seed-{seed}"))
+    patterns = [f"*/seed-{seed}" for seed in seeds] or ["*/seed-*"]
+    folders = sorted(path for one in patterns for path in (root / dataset).glob(one))
     found = [read_run(path, root) for path in folders if not is_finished(path)]
     return [run for run in found if run.variant and run.state in FOLLOWED]
 

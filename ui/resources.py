@@ -7,7 +7,7 @@ the next rerun. What these functions return is shared between sessions: read it,
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -78,10 +78,12 @@ def runs_by_source(dataset: str, source: str) -> tuple[list[Run], list[Run]]:
     return shipped, [] if source == state.SHIPPED else runs(dataset, local=True)
 
 
-def pooled(dataset: str, source: str, seed: int | None = None) -> Pool:
-    """Those of them, of every seed or of one, that may stand together; see `ui.pooling`."""
+def pooled(dataset: str, source: str, seeds: Collection[int] = ()) -> Pool:
+    """Those of them, of `seeds` or, if none are given, of all, that may stand together; see
+    `ui.pooling`.
+    """
     shipped, local = (
-        [run for run in found if seed in (None, run.seed)]
+        [run for run in found if not seeds or run.seed in seeds]
         for found in runs_by_source(dataset, source)
     )
     return pool(shipped, local)

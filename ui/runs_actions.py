@@ -14,7 +14,7 @@ from core.training.archive import export_run
 from core.training.jobs import living_jobs, start_resume
 from core.training.manage import delete_run, label_run
 from core.training.request import MAX_NAME, MAX_NOTE
-from ui import resources, runs_words, sidebar, state
+from ui import resources, runs_words, state
 from ui.downloads import download_file
 from ui.markdown import escape
 from ui.runs_data import IN_HAND, Entry, count, describe
@@ -168,7 +168,7 @@ def _source(finished: Sequence[Entry]) -> str:
 def _seeds(finished: Sequence[Entry]) -> set[int]:
     """The seeds of the runs; none where there are no others, which the sidebar shows as all."""
     seeds, dataset = {entry.run.seed for entry in finished}, finished[0].run.dataset
-    every = {run.seed for run in sidebar.pooled(dataset, _source(finished), ()).runs}
+    every = {run.seed for run in resources.pooled(dataset, _source(finished)).runs}
     return set() if every <= seeds else seeds
 
 
@@ -183,7 +183,7 @@ def _what_opens(chosen: Sequence[Entry]) -> str:
         return ""
     if len({entry.run.dataset for entry in finished}) > 1:
         return "Runs of one data set can be opened on Curves and Overview."
-    found = sidebar.pooled(finished[0].run.dataset, _source(finished), _seeds(finished)).runs
+    found = resources.pooled(finished[0].run.dataset, _source(finished), _seeds(finished)).runs
     drawn = [run for run in found if run.path.parent.name in _variants(finished)]
     return (
         f"Curves opens with these variants and seeds ({count(drawn)}), Overview with these seeds "

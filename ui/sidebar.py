@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 
 import streamlit as st
 
@@ -19,7 +18,7 @@ from ui import (
     training_watch,
 )
 from ui.markdown import escape
-from ui.pooling import Pool, pool, unusual_lengths
+from ui.pooling import Pool, unusual_lengths
 from ui.state import Selection
 
 PREFERRED_DATASET = "mnist"
@@ -59,7 +58,9 @@ def render() -> Selection:
         source = _source_picker()
         dataset = _dataset_picker(source)
         found = [run for part in resources.runs_by_source(dataset, source) for run in part]
-        chosen = pooled(dataset, source, _seed_picker(sorted({run.seed for run in found})))
+        chosen = resources.pooled(
+            dataset, source, _seed_picker(sorted({run.seed for run in found}))
+        )
         _say_what_differs(chosen, source)
     with watch:
         training_watch.render()
@@ -67,15 +68,6 @@ def render() -> Selection:
         training_form.render(dataset)
     _warn_of_damaged(_damaged(dataset, source))
     return Selection(dataset, chosen.runs, source)
-
-
-def pooled(dataset: str, source: str, seeds: Collection[int]) -> Pool:
-    """The runs that are shown where these `seeds` are chosen, none being all of them."""
-    shipped, local = (
-        [run for run in found if not seeds or run.seed in seeds]
-        for found in resources.runs_by_source(dataset, source)
-    )
-    return pool(shipped, local)
 
 
 def stop_without_runs(selection: Selection) -> None:

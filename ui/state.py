@@ -102,10 +102,9 @@ def source() -> str:
     return value(SOURCE) or SHIPPED
 
 
-def seed() -> int | None:
-    """The one seed that was chosen, or None for several or all of them."""
-    chosen = value(SEED) or []
-    return int(chosen[0]) if len(chosen) == 1 else None
+def seeds() -> tuple[int, ...]:
+    """The seeds that were chosen, none for all of them."""
+    return tuple(int(seed) for seed in value(SEED) or [])
 
 
 def requested(name: str) -> str | None:

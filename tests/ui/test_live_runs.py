@@ -26,8 +26,8 @@ def test_only_what_has_no_end_is_followed(tmp_path, growing):
     (found,) = unfinished(tmp_path, "digits")
     assert (found.path, found.state, found.epoch) == (growing, "interrupted", 3)
     with FileLock(growing / "lock"):
-        assert unfinished(tmp_path, "digits", seed=2)[0].state == "running"
-    assert unfinished(tmp_path, "digits", seed=1) == unfinished(tmp_path, "mnist") == []
+        assert unfinished(tmp_path, "digits", seeds=(2, 3))[0].state == "running"
+    assert unfinished(tmp_path, "digits", seeds=(1, 3)) == unfinished(tmp_path, "mnist") == []
 
 
 def test_a_mean_counts_no_training_twice(tmp_path, growing):
