@@ -124,8 +124,6 @@ def in_form_words(message: str) -> str:
         return _in_sentence(match[0]) if match.start() else LABELS[match[0]]
 
     known = "|".join(sorted(LABELS, key=len, reverse=True))
-    # The form leaves the grey of uncovered corners as it is.
-    message = message.replace(" and fill in 0 to 255", "")
     return re.sub(rf"(?<![-\w])({known})(?= is | must | be )", label, message)
 
 

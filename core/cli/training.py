@@ -188,8 +188,8 @@ def _train(process: JobProcess, root: Path) -> list[Run]:
             stack, request.specs, request.dataset, process.runs_dir, root, choice, request.recipe
         )
         _label(trainer, request)
-        why = with_options(choice.reason)
-        say(f"{len(request.specs)} runs on {choice.type} ({choice.name}: {why})")
+        why, number = with_options(choice.reason), len(request.specs)
+        say(f"{number} run{'s' * (number != 1)} on {choice.type} ({choice.name}: {why})")
         _watch(trainer, process)
     return [read_run(process.runs_dir / name, process.runs_dir) for name in request.runs]
 
