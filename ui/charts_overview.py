@@ -78,7 +78,7 @@ def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerCh
 
 
 def accuracy_legend(variants: pd.DataFrame) -> str:
-    """What is drawn for each variant, in words."""
+    """What dot, bar and diamond of `accuracy_chart` are, in words."""
     several = variants["num_seeds"].max() > 1
     one_seed = variants.loc[variants["num_seeds"] == 1, "label"]
     parts = [

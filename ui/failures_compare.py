@@ -38,6 +38,7 @@ def classes(view: View, key: str) -> None:
         frame,
         color=tables.variant_color(key),
         order=view.info.class_names,
+        label=label(key),
     )
     st.altair_chart(chart, alt=classes_alt(frame, label(key)))
     st.caption(SEEDS_INTERVAL if len(view.runs[key]) > 1 else IMAGES_INTERVAL)

@@ -10,7 +10,7 @@ from core.data.datasets import DATASETS
 from core.published import SOURCE
 from ui import state
 from ui.charts import VARIANT_LABELS
-from ui.charts_overview import accuracy_chart, pairs_chart
+from ui.charts_overview import PAIRS_LEGEND, accuracy_chart, accuracy_legend, pairs_chart
 from ui.downloads import download_row
 from ui.state import Selection
 
@@ -33,22 +33,9 @@ def verdict(pairs: pd.DataFrame, selection: Selection) -> None:
 
 def accuracies(variants: pd.DataFrame, runs: pd.DataFrame) -> None:
     """The dot-and-interval plot, with its legend in words."""
-    several = variants["num_seeds"].max() > 1
-    one_seed = variants.loc[variants["num_seeds"] == 1, "label"]
-    legend = [
-        "Dot: mean over the seeds." if several else "Dot: this run.",
-        "Bar: 95 % interval of that mean, on these very images."
-        if several
-        else "Bar: 95 % interval, for other images.",
-        f"One seed only, so for other images: {', '.join(one_seed)}."
-        if several and len(one_seed)
-        else "",
-        "Small dots above: single seeds." if several else "",
-        "Diamond below: published." if variants["published_percent"].notna().any() else "",
-    ]
     chart = accuracy_chart(variants=variants, runs=runs)
     st.subheader("Test accuracy", anchor=False)
-    st.caption(" ".join(filter(None, legend)))
+    st.caption(accuracy_legend(variants))
     st.altair_chart(chart, key="accuracy", alt=_describe(variants))
     download_row(chart, variants, "test-accuracy")
 
@@ -93,7 +80,7 @@ def side_by_side(variants: pd.DataFrame) -> None:
     st.table(table.fillna("–"), alt="Figures of the variants, one column each")
     notes = [
         "Means over the seeds, always of the last epoch." if several else "Always the last epoch.",
-        "Training time is by the clock, while other networks were trained on the same device.",
+        "Training time is by the clock; other networks were mostly trained beside it.",
         f"Published: {SOURCE}, one network each."
         if "Published accuracy (%)" in table.index
         else "",
@@ -110,10 +97,7 @@ def pair_matrix(pairs: pd.DataFrame) -> None:
     if pairs.empty:
         return
     st.subheader("Pair by pair", anchor=False)
-    st.caption(
-        "Accuracy of the row less that of the column, in percentage points. Green: the row is "
-        "higher; purple: it is lower; without colour: not resolved."
-    )
+    st.caption(f"Accuracy of the row less that of the column, in percentage points. {PAIRS_LEGEND}")
     num_resolved = int(pairs["resolved"].sum())
     st.altair_chart(
         pairs_chart(pairs=pairs, dark=state.is_dark()),

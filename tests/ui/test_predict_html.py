@@ -183,6 +183,7 @@ def test_the_document_says_what_the_command_says(tmp_path: Path):
         as_is=False,
         all_digits=False,
         labels=None,
+        shipped_first=True,
         runs_dir=SHIPPED_DIR,
     )
     command = answer(question)
