@@ -271,6 +271,7 @@ def wait_for(root: Path, number: int, wanted, seconds: float = 120) -> Job:
     return job
 
 
+@pytest.mark.thorough
 def test_jobs_outlive_their_starter_and_the_queue_outlives_a_kill(home):
     root = home / "runs"
     with ExitStack() as stack:

@@ -169,6 +169,7 @@ def test_what_differs_between_seeds_more_than_pairs_do_widens_all_intervals():
 
 
 @pytest.mark.parametrize(("num_seeds", "same_images"), [(2, False), (3, False), (5, True)])
+@pytest.mark.thorough
 def test_chance_is_not_named_by_seeds(num_seeds, same_images):
     """By Student's t of each cell's own seeds some was in 0.96 and 0.45 of 300 such tables."""
     random, total = np.random.default_rng(0), 9

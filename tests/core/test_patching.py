@@ -69,7 +69,9 @@ def random_statistics(network, num_images):
 
 
 @pytest.mark.parametrize("key", VARIANTS_OR_ONE_PER_NORM)
-@pytest.mark.parametrize("kind", ["shared", "per image", "own"])
+@pytest.mark.parametrize(
+    "kind", ["shared", pytest.param("per image", marks=pytest.mark.thorough), "own"]
+)
 def test_the_tree_equals_128_separate_passes(key, kind, monkeypatch):
     net, x = network("digits", key), inputs("digits", [3, 77, 200])
     if kind == "own" and VARIANTS[key].norm != "batch":
