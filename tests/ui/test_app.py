@@ -29,6 +29,11 @@ def test_the_app_keeps_to_itself(config):
     assert config["runner"]["magicEnabled"] is False
 
 
+def test_no_file_is_watched(config):
+    """Streamlit would watch all of the checkout, with the environment that README puts there."""
+    assert config["server"]["fileWatcherType"] == "none"
+
+
 def test_both_themes_have_their_own_chart_colours(config):
     for theme in ("light", "dark"):
         colors = config["theme"][theme]
