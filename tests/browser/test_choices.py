@@ -10,23 +10,22 @@ from playwright.sync_api import expect
 CHART = '[data-testid="stVegaLiteChart"] svg.marks'
 
 
-def sidebar_values(page) -> list[str]:
-    dataset = page.locator(".st-key-dataset input").input_value()
-    seeds = page.locator(".st-key-seed [data-tag]").all_inner_texts()
-    return [dataset, *(seed.strip() for seed in seeds)]
+def expect_sidebar(page, dataset: str, *seeds: str) -> None:
+    expect(page.locator(".st-key-dataset input")).to_have_value(dataset)
+    expect(page.locator(".st-key-seed [data-tag]")).to_have_text(list(seeds))
 
 
 def test_a_link_reproduces_data_set_and_seed(server, tab):
     opened = tab()
     page = opened.open(f"{server}/curves?dataset=digits&seed=2")
-    assert sidebar_values(page) == ["digits", "2"]
+    expect_sidebar(page, "digits", "2")
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Overview").click()
     page.get_by_text("360 test images · 6 runs · seed 2").wait_for()
     expect(page).to_have_url(re.compile("dataset=digits"))
     expect(page).to_have_url(re.compile("seed=2"))
     page.reload()
     opened.wait()
-    assert sidebar_values(page) == ["digits", "2"]
+    expect_sidebar(page, "digits", "2")
     opened.check()
 
 
@@ -41,7 +40,7 @@ def test_several_seeds_are_chosen_and_go_into_the_address(server, tab):
     expect(page).to_have_url(re.compile("seed=2&seed=3"))
     page.reload()
     opened.wait()
-    assert sidebar_values(page) == ["digits", "2", "3"]
+    expect_sidebar(page, "digits", "2", "3")
     opened.check()
 
 
@@ -67,7 +66,7 @@ def test_choices_stay_however_soon_the_page_is_left(server, tab):
         page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
         page.get_by_role("heading", level=1, name=name).wait_for()
         opened.wait()
-        assert sidebar_values(page) == ["digits", "2"]
+        expect_sidebar(page, "digits", "2")
         expect(page).to_have_url(re.compile("dataset=digits&seed=2"))
     expect(page).to_have_url(re.compile("log=true"))
     opened.check()
