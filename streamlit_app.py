@@ -31,7 +31,7 @@ def main() -> None:
     """Runs the page that the address names."""
     st.set_page_config(page_icon="🔢")  # else the browser would fetch the page's icon from the web
     overview = "pages/overview.py"
-    st.navigation(
+    page = st.navigation(
         [
             st.Page(
                 overview,
@@ -59,7 +59,9 @@ def main() -> None:
                 overview, title="Overview", visibility="hidden"
             ),  # so that /overview is an address too
         ]
-    ).run()
+    )
+    st.set_page_config(page_title=f"{page.title} · NormLab")  # for a tab among others
+    page.run()
 
 
 if get_script_run_ctx(suppress_warning=True) is None:

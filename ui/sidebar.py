@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import streamlit as st
 
@@ -21,6 +22,8 @@ from ui.markdown import escape
 from ui.pooling import Pool, unusual_lengths
 from ui.state import Selection
 
+WORDMARK = Path(__file__).with_name("wordmark.svg").read_text()
+"""The six variants' signs and the name, in colours that stand out from both backgrounds."""
 PREFERRED_DATASET = "mnist"
 MAX_WARNINGS = 3
 SOURCES = {state.SHIPPED: "Shipped", state.LOCAL: "Made here", state.TOGETHER: "Together"}
@@ -30,6 +33,7 @@ STYLE = """<style>
   outline: 2px solid #2E82C0 !important;
   outline-offset: 1px;
 }
+[data-testid="stButtonGroup"] > div { flex-wrap: wrap; }
 [data-testid="stMultiSelect"] [data-tag] { background-color: #0B5A8F; }
 </style>"""
 """Shows which link, or button above a chart, the keyboard is on, in a blue with a contrast of 3 in
@@ -45,6 +49,7 @@ HERE_CURE = (
 def render() -> Selection:
     """Draws the sidebar and returns what it has chosen; damaged runs become one-line warnings."""
     st.set_page_config(layout="wide", page_icon="🔢")
+    st.logo(WORDMARK, size="large")
     streamlit_mends.apply()
     state.count_visit()
     state.turn()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import serving
 
@@ -60,6 +61,8 @@ def test_by_navigation(server, tab):
         page.locator("h1", has_text=title(name)).wait_for()
         opened.wait()
         assert_shows(page, name)
+        expect(page).to_have_title(f"{title(name)} · NormLab")
+        expect(page.get_by_test_id("stSidebarLogo")).to_be_visible()
     opened.check()
 
 
