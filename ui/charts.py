@@ -131,6 +131,7 @@ def to_svg(chart: alt.TopLevelMixin, data_set: str = "") -> bytes:
 def _spec(chart: alt.TopLevelMixin, data_set: str) -> dict[str, Any]:
     spec = chart.to_dict()
     spec.pop("padding", None)  # that of the page
+    _lift_limits({**spec, "datasets": {}})
     config = spec.get("config", {})
     view = {**config.get("view", {}), **EXPORT_CONFIG["view"]}  # Altair has a view of its own
     spec["config"] = {**EXPORT_CONFIG, **config, "view": view}
@@ -145,6 +146,15 @@ def _spec(chart: alt.TopLevelMixin, data_set: str) -> dict[str, Any]:
             "subtitlePadding": 5,
         }
     return spec
+
+
+def _lift_limits(part: Any) -> None:
+    """Writes labels out of which a narrow page shows the beginning; a file grows with them."""
+    if isinstance(part, dict):
+        part |= {"labelLimit": 0} if "labelLimit" in part else {}
+        part = list(part.values())
+    for inner in part if isinstance(part, list) else []:
+        _lift_limits(inner)
 
 
 def _wrapped(text: str, letters: int) -> list[str]:

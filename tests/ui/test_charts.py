@@ -84,6 +84,17 @@ def test_a_title_stands_in_exported_files_only_and_names_the_data_set(chart):
     assert "title" not in shown.to_dict() and "Loss, " not in to_svg(chart).decode()
 
 
+def test_exported_files_write_labels_out_that_a_page_cuts_off():
+    long = "Batch norm + L1 + L2 with a name of its own that goes on and on"
+    axis, legend = alt.Axis(labelLimit=40), alt.Legend(labelLimit=40)
+    y, color = alt.Y("variant:N", axis=axis), alt.Color("variant:N", legend=legend)
+    bars = alt.Chart(pd.DataFrame({"variant": [long]})).mark_bar().encode(y=y, color=color)
+    panels = alt.hconcat(alt.layer(bars))
+    assert to_svg(panels).decode().count(long) >= 2
+    assert to_svg(panels).decode().count("…") == 0
+    assert '"labelLimit": 40' in panels.to_json()
+
+
 def test_numbers_in_charts_can_be_read_on_both_themes():
     assert contrast(INK, BACKGROUNDS["light"]) >= 4.5
     assert contrast(INK_ON_DARK, BACKGROUNDS["dark"]) >= 4.5
