@@ -89,11 +89,12 @@ def _estimate(company: Company, kind: Corruption, severity: float, about: tuple)
 
 def _results(company: Company, kind: Corruption, severity: float, frame: pd.DataFrame) -> None:
     st.markdown(_sentence(company, frame))
-    chart = charts.recovery_chart(frame)
+    shift = f"{_label(kind)} {severity:g} {kind.unit}".rstrip()
+    chart = charts.recovery_chart(frame, shift=shift, seed=company.seed)
     st.altair_chart(chart, key="recovery", alt=charts.recovery_alt(frame))
     draws = frame["num_draws"].max()
     st.caption(
-        f"{int(frame['num_images'].max()):,} test images, {_label(kind)} {severity:g} {kind.unit}; "
+        f"{int(frame['num_images'].max()):,} test images, {shift}; "
         "0 keeps the stored statistics (95 % Wilson interval over the images). Else the mean over "
         f"{draws} random draws from training images shifted alike, with Student's 95 % interval "
         "over the draws. Group and layer norm (dotted) have nothing to estimate. "

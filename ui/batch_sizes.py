@@ -37,7 +37,7 @@ def show(company: Company) -> None:
 
 def _draw(company: Company, frame: pd.DataFrame) -> None:
     st.markdown(_sentence(company, frame))
-    chart = charts.sizes_chart(frame)
+    chart = charts.sizes_chart(frame, seed=company.seed)
     st.altair_chart(chart, key="batch-sizes", alt=charts.sizes_alt(frame))
     one, several = (
         frame.loc[frame["kind"] == kind, "num_images"].max() for kind in (ONE_CLASS, RANDOM)

@@ -7,10 +7,13 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from ui.chart_titles import said_seed
 from ui.charts import (
+    DATA_SET,
     PADDING,
     VARIANT_LABELS,
     legend_room,
+    titled,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
@@ -21,28 +24,41 @@ ACCURACY = "Test accuracy (%)"
 KINDS = {"random": "random mates", "one_class": "mates of one class"}
 DASHES = {"random mates": [1, 0], "mates of one class": [6, 4]}
 DOTTED = [2, 4]
+SIZES_LEGEND = (
+    "Batch norm normalizes with mean and variance of the batch. Bars: 95 % intervals over the "
+    "batches"
+)
+RECOVERY_LEGEND = (
+    "Batch norm normalizes with statistics of so many training images shifted alike; at 0 with "
+    "those of training. Means over {draws} draws; bars: 95 % intervals over the draws, at 0 over "
+    "the images. Dotted: there is nothing to estimate."
+)
 
 
-def sizes_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def sizes_chart(frame: pd.DataFrame, *, seed: int) -> alt.LayerChart:
     """Accuracy against batch size; `frame` is `core.analysis.batch_mates.sizes_frame`."""
     words = frame.assign(kind=frame["kind"].map(KINDS), label=_labels(frame))
     kinds = [words for words in DASHES if words in set(frame["kind"].map(KINDS))]
     scale = alt.Scale(domain=kinds, range=[DASHES[kind] for kind in kinds])
-    dash = alt.StrokeDash("kind:N", scale=scale, legend=_legend(columns=2))
+    dash = alt.StrokeDash("kind:N", scale=scale, legend=_dash_legend())
     x = alt.X(
         "size:Q",
         title="Images in the batch (logarithmic)",
         scale=alt.Scale(type="log", base=2, domain=[1, 256], nice=False, padding=10),
         axis=alt.Axis(values=sorted(frame["size"].unique().tolist()), grid=False, format="d"),
     )
-    return _accuracy_chart(words, x, dash, ["kind:N", "size:Q", "num_batches:Q", "num_images:Q"])
+    chart = _accuracy_chart(words, x, dash, ["kind:N", "size:Q", "num_batches:Q", "num_images:Q"])
+    of_class = ", for batches of one class (dashed) over the classes" if len(kinds) > 1 else ""
+    title = f"Test accuracy by batch size, {DATA_SET}, {said_seed(seed)}"
+    return titled(chart, title, f"{SIZES_LEGEND}{of_class}.")
 
 
-def recovery_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def recovery_chart(frame: pd.DataFrame, *, shift: str, seed: int) -> alt.LayerChart:
     """Accuracy against how many images the statistics come from, evenly spaced by rank.
 
     `frame` has `variant` and the fields of `core.analysis.reestimation.reestimated_accuracy`; a
-    variant that only has `count` 0 is a dotted line all across.
+    variant that only has `count` 0 is a dotted line all across. `shift` names what was done to the
+    images, and how strongly.
     """
     counts = sorted(frame["count"].unique().tolist())
     estimated = set(frame.loc[frame["count"] > 0, "variant"])
@@ -61,7 +77,10 @@ def recovery_chart(frame: pd.DataFrame) -> alt.LayerChart:
         sort=counts,
         axis=alt.Axis(labelAngle=0, grid=False, labelExpr="format(datum.value, ',')"),
     )
-    return _accuracy_chart(both, x, dash, ["count:O", "num_draws:Q", "num_images:Q"])
+    chart = _accuracy_chart(both, x, dash, ["count:O", "num_draws:Q", "num_images:Q"])
+    about = f"{shift}, {DATA_SET}, {said_seed(seed)}"
+    said = RECOVERY_LEGEND.format(draws=int(frame["num_draws"].max()))
+    return titled(chart, f"Test accuracy with statistics estimated anew: {about}", said)
 
 
 def _accuracy_chart(
@@ -103,8 +122,11 @@ def _labels(frame: pd.DataFrame) -> pd.Series:
     return frame["variant"].replace(VARIANT_LABELS)
 
 
-def _legend(**options: Any) -> alt.Legend:
-    return alt.Legend(title=None, orient="top", labelFontSize=11, **options)
+def _dash_legend() -> alt.Legend:
+    """Below the chart, since a phone has no room above it; lines long enough for two dashes."""
+    return alt.Legend(
+        title=None, orient="bottom", columns=2, offset=4, labelFontSize=11, symbolSize=400
+    )
 
 
 def sizes_alt(frame: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from core.analysis.cause_words import NORM_LABELS, change_label
 from core.analysis.failure_causes import ALL
 from core.analysis.image_properties import PROPERTIES
-from ui.charts import LEGEND_LIMIT, PADDING, VARIANT_LABELS
+from ui.charts import DATA_SET, LEGEND_LIMIT, PADDING, VARIANT_LABELS, titled
 from ui.failures_tables import RIGHT, WRONG, variant_color
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
@@ -24,30 +24,57 @@ FRAME_HEIGHT = 110
 """Axis, title and legend, which Streamlit fits into the height."""
 EFFECT = "Log odds of failing per standard deviation"
 DIFFERENCE = "Standard deviations"
+LINES = "Lines: intervals that hold jointly at 95 %; full points: they exclude\u00a00."
+TOGETHER = (
+    "Log odds of failing per standard deviation of a property, all properties together, each image "
+    "compared with its own class."
+)
+TITLES = {
+    EFFECT: ("How properties of images make each variant fail", TOGETHER),
+    DIFFERENCE: (
+        "How failing images of each variant differ from the others",
+        "Mean of the failing images less that of the others, one property at a time, in standard "
+        "deviations within classes.",
+    ),
+}
+"""Title of an axis → title of the exported figure, and what is drawn."""
 OF_NORM = {"group": "gn", "layer": "ln", "batch": "bn_l1"}
 """The variant whose colour and shape stand for its normalization."""
 
 
-def norm_forest(causes: pd.DataFrame) -> alt.LayerChart:
+def norm_forest(causes: pd.DataFrame, runs: str = "") -> alt.LayerChart:
     """What all share, and what sets each normalization apart from it, by property.
 
-    `causes` is `FailureCauses.causes`.
+    `causes` is `FailureCauses.causes`; `runs`, here and below, says for the title of an exported
+    figure which runs were compared, such as "5 seeds".
     """
     frame = causes.rename(columns={"norm": "group"})
     labels = {ALL: ALL_LABEL, **NORM_LABELS}
     keys = [key for key in (ALL, *OF_NORM) if key in set(frame["group"])]
     colors = {ALL: INK, **{norm: VARIANT_COLORS[key] for norm, key in OF_NORM.items()}}
     shapes = {ALL: "cross", **{norm: VARIANT_SHAPES[key] for norm, key in OF_NORM.items()}}
-    return _forest(frame, keys, labels, colors, shapes, EFFECT)
+    chart = _forest(frame, keys, labels, colors, shapes, EFFECT)
+    title = "What sets a normalization apart in failing"
+    parts = "Grey: the mean of all normalizations; coloured: what each adds to it."
+    return _titled(chart, title, runs, f"{TOGETHER} {parts}")
 
 
-def variant_forest(effects: pd.DataFrame, title: str = EFFECT) -> alt.LayerChart:
-    """Effects of each variant by property; `effects` is `FailureCauses.slopes` or `differences`."""
+def _titled(chart: alt.LayerChart, title: str, runs: str, said: str) -> alt.LayerChart:
+    return titled(chart, ", ".join(filter(None, (title, DATA_SET, runs))), f"{said} {LINES}")
+
+
+def variant_forest(effects: pd.DataFrame, title: str = EFFECT, runs: str = "") -> alt.LayerChart:
+    """Effects of each variant by property; `effects` is `FailureCauses.slopes` or `differences`.
+
+    `title` is that of the axis, a key of `TITLES`.
+    """
     frame = effects.rename(columns={"variant": "group"})
     keys = list(dict.fromkeys(frame["group"]))
     colors = {key: variant_color(key) for key in keys}
     shapes = {key: VARIANT_SHAPES.get(key, "circle") for key in keys}
-    return _forest(frame, keys, VARIANT_LABELS, colors, shapes, title)
+    chart = _forest(frame, keys, VARIANT_LABELS, colors, shapes, title)
+    heading, said = TITLES[title]
+    return _titled(chart, heading, runs, said)
 
 
 def _forest(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from ui.charts import PADDING, variant_color_scale, variant_label_expression
+from ui.charts import PADDING, titled, variant_color_scale, variant_label_expression
 from ui.failures_tables import RIGHT, WRONG
 from ui.images import format_percent, mark
 
@@ -20,6 +20,14 @@ INK = "#7F8894"
 MARGIN_TITLE = "Margin (logits)"
 ROOM_FOR_WORDS = 0.62
 """Room right of the longest bar for what a variant says, as a share of the bars' range."""
+MARGIN = (
+    "Margin: the logit of the true label less the largest other. Left of 0, in orange and with a "
+    "cross, the variant is wrong. What it says stands beside the bar, with its probability."
+)
+MARGIN_UNKNOWN = (
+    "Margin: the logit of what the variant says less the largest other. What it says stands beside "
+    "the bar, with its probability; whether it is right is not known."
+)
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -32,12 +40,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def margin_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def margin_chart(frame: pd.DataFrame, *, about: str) -> alt.LayerChart:
     """Margins of the variants on one scale, with what each says in words and percent.
 
     `frame` is `ui.explain_data.verdicts`. A wrong variant's bar leaves the zero line to the left,
     is orange and carries a cross, so three cues say it. Where the truth is not known, the bars have
-    the variants' colours.
+    the variants' colours. `about`, here and below, is `ui.chart_titles.about`.
     """
     low, high = min(0.0, frame["margin"].min()), max(0.0, frame["margin"].max())
     span = (high - low) or 1.0
@@ -63,7 +71,8 @@ def margin_chart(frame: pd.DataFrame) -> alt.LayerChart:
         alt.Tooltip("margin:Q", title="Margin in logits", format="+.3f"),
     ]
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=None)
-    if frame["right"].notna().all():
+    known = bool(frame["right"].notna().all())
+    if known:
         share = alt.Tooltip("true_probability:Q", title="True label's probability", format=".2%")
         tooltip.insert(3, share)
         colors = alt.Scale(domain=["right", "wrong"], range=[RIGHT, WRONG])
@@ -72,9 +81,13 @@ def margin_chart(frame: pd.DataFrame) -> alt.LayerChart:
     bars = base.mark_bar(cornerRadius=2, height=14).encode(x=x, x2=alt.X2Datum(0), color=color)
     texts = base.mark_text(align="left", dx=8, fontSize=13, fontWeight="bold", color=INK)
     layers = [bars, _zero(), texts.encode(x=alt.X("at:Q", scale=scale), text=alt.Text("words:N"))]
-    return alt.LayerChart(layer=layers).properties(
-        height=ROW_HEIGHT * len(frame) + FRAME_HEIGHT, padding=PADDING
-    )
+    chart = alt.LayerChart(layer=layers, height=_rows_height(frame), padding=PADDING)
+    said = MARGIN if known else MARGIN_UNKNOWN
+    return titled(chart, f"Margin of each variant on {about}", said)
+
+
+def _rows_height(frame: pd.DataFrame) -> int:
+    return ROW_HEIGHT * len(frame) + FRAME_HEIGHT
 
 
 def margin_alt(frame: pd.DataFrame) -> str:
@@ -102,13 +115,31 @@ PARTS = {
     "rescaling": ("rescaling", "#D55E00"),
 }
 LAYER_HEIGHT = 34
+LAYERS_LEGEND = (
+    "φ: the layer's Shapley value, how much of the margin its statistics take away. Grey: φ of "
+    "{controls} correct test images about as close to the boundary (thick), and φ where this "
+    "image's own statistics change as {donors} training images differ (thin); by chance any layer "
+    "leaves them in 5 % of images at most. Full: the layer is named, as its φ exceeds both."
+)
+CHANNELS_LEGEND = (
+    "Bars: what a channel gives on reference images, what its own map adds, and what the other "
+    "channels of its group add by rescaling it. Dots: their sum. All dots and the bias add up to "
+    "the margin."
+)
+SHARES_LEGEND = (
+    "Group and layer norm compute mean and deviation from the image, so a pixel also acts through "
+    "them; batch norm uses stored ones."
+)
 
 
-def layers_chart(frame: pd.DataFrame, color: str) -> alt.LayerChart:
+def layers_chart(
+    frame: pd.DataFrame, color: str, *, label: str, about: str, controls: int, donors: int
+) -> alt.LayerChart:
     """D1: each layer's φ as a bar over the two bands that chance leaves in 5 % of images at most.
 
     `frame` is `Diagnosis.layers_frame`; bounds that are not finite are not drawn. A layer that is
-    named has a full bar and says so.
+    named has a full bar and says so. `label` is what the variant is called, here and below;
+    `controls` and `donors` say how many images the bands come from.
     """
     shown = frame.assign(
         words=[
@@ -146,9 +177,10 @@ def layers_chart(frame: pd.DataFrame, color: str) -> alt.LayerChart:
             x=alt.X("at:Q"), text=alt.Text("words:N")
         ),
     ]
-    return alt.LayerChart(layer=layers).properties(
-        height=LAYER_HEIGHT * len(frame) + FRAME_HEIGHT, padding=PADDING
-    )
+    chart = alt.LayerChart(layer=layers, padding=PADDING)
+    chart = chart.properties(height=LAYER_HEIGHT * len(frame) + FRAME_HEIGHT)
+    said = LAYERS_LEGEND.format(controls=controls, donors=donors)
+    return titled(chart, f"φ of each normalization layer of {label} on {about}", said)
 
 
 def _band(base: alt.Chart, band: str, *, height: int, opacity: float) -> alt.Chart:
@@ -170,7 +202,7 @@ def layers_alt(frame: pd.DataFrame) -> str:
     return f"Shapley value φ of each layer's statistics in logits: {'; '.join(parts)}."
 
 
-def channels_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def channels_chart(frame: pd.DataFrame, *, label: str, about: str) -> alt.LayerChart:
     """D2: each channel's part of the margin, stacked from its three parts; the dot is their sum.
 
     `frame` is `Diagnosis.channels_frame`.
@@ -200,7 +232,9 @@ def channels_chart(frame: pd.DataFrame) -> alt.LayerChart:
     dots = sums.encode(
         x=x, y=alt.Y("total:Q"), tooltip=[alt.Tooltip("channel:O"), alt.Tooltip("total:Q")]
     )
-    return alt.LayerChart(layer=[bars, dots]).properties(height=280, padding=PADDING)
+    chart = alt.LayerChart(layer=[bars, dots], height=280, padding=PADDING)
+    title = f"Part of each channel of {label} in the margin on {about}"
+    return titled(chart, title, CHANNELS_LEGEND)
 
 
 def channels_alt(frame: pd.DataFrame) -> str:
@@ -214,7 +248,7 @@ def channels_alt(frame: pd.DataFrame) -> str:
     return f"Part of each channel in the margin, in logits. Largest: {'; '.join(parts)}."
 
 
-def shares_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def shares_chart(frame: pd.DataFrame, *, about: str) -> alt.LayerChart:
     """The share of the gradient that flows through the statistics; `frame` has `variant, share`."""
     axis = alt.Axis(labelExpr=variant_label_expression(), labelLimit=180, ticks=False, domain=False)
     base = alt.Chart(frame).encode(
@@ -230,6 +264,6 @@ def shares_chart(frame: pd.DataFrame) -> alt.LayerChart:
     bars = base.mark_bar(height=14, cornerRadius=2).encode(x=x, color=color)
     texts = base.mark_text(align="left", dx=6, color=INK, fontWeight="bold")
     layers = [bars, texts.encode(x=x, text=alt.Text("share:Q", format=".0%"))]
-    return alt.LayerChart(layer=layers).properties(
-        height=ROW_HEIGHT * len(frame) + FRAME_HEIGHT, padding=PADDING
-    )
+    chart = alt.LayerChart(layer=layers, height=_rows_height(frame), padding=PADDING)
+    title = f"Share of the gradient that flows through the statistics, {about}"
+    return titled(chart, title, SHARES_LEGEND)

@@ -6,9 +6,11 @@ import altair as alt
 import pandas as pd
 
 from ui.charts import (
+    DATA_SET,
     PADDING,
     VARIANT_LABELS,
     legend_room,
+    titled,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
@@ -28,6 +30,10 @@ MEASURES = {
     ),
 }
 """Title and axis title of each of `core.analysis.flow_table.MEASURES`."""
+SIGMA_LEGEND = (
+    "Points: the median over the layer's groups; bars: their range. Group and layer norm divide by "
+    "σ of the image itself, batch norm by the stored one."
+)
 
 
 def flow_chart(table: pd.DataFrame, measure: str) -> alt.LayerChart:
@@ -36,15 +42,30 @@ def flow_chart(table: pd.DataFrame, measure: str) -> alt.LayerChart:
     `table` is `core.analysis.flow_table.flow_table` at one moment.
     """
     frame = table[table["measure"] == measure]
-    return _lines(frame, MEASURES[measure][1])
+    title, axis = MEASURES[measure]
+    moment = f"{frame['when'].iloc[0]} training"
+    return titled(
+        _lines(frame, axis), f"{title} by layer, {moment}, {DATA_SET}", flow_legend(frame)
+    )
 
 
-def sigma_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def flow_legend(frame: pd.DataFrame) -> str:
+    """Over how many seeds the points are means, and what the bars are, in words."""
+    seeds = int(frame["num_seeds"].max())
+    return (
+        f"Geometric means over {seeds} seeds, with their 95 % interval."
+        if seeds > 1
+        else "One seed: there is no interval, and another seed may differ."
+    )
+
+
+def sigma_chart(frame: pd.DataFrame, *, about: str) -> alt.LayerChart:
     """The σ that each normalization layer divides by; bars: the range over its groups.
 
-    `frame` has `variant, layer, value, low, high`.
+    `frame` has `variant, layer, value, low, high`; `about` is `ui.chart_titles.about`.
     """
-    return _lines(frame, "σ (units of the feature maps)")
+    chart = _lines(frame, "σ (units of the feature maps)")
+    return titled(chart, f"What each normalization layer divides by: {about}", SIGMA_LEGEND)
 
 
 def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
@@ -70,7 +91,7 @@ def _lines(frame: pd.DataFrame, y_title: str) -> alt.LayerChart:
     ends = frame[["value", "low", "high"]]
     domain = [float(ends.min().min()) / ROOM, float(ends.max().max()) * ROOM]
     scale = alt.Scale(type="log", domain=domain, nice=False)
-    y = alt.Y("value:Q", title=y_title, scale=scale, axis=alt.Axis(tickCount=4, format="~g"))
+    y = alt.Y("value:Q", title=y_title, scale=scale, axis=alt.Axis(tickCount=10, format="~g"))
     shape = alt.Shape("variant:N", scale=variant_shape_scale(), legend=legend)
     bars = base.transform_filter("isValid(datum.low) && datum.high > datum.low")
     drawn = [

@@ -5,11 +5,22 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from ui.charts import PADDING, variant_color_scale, variant_label_expression, variant_shape_scale
+from ui.chart_titles import networks
+from ui.charts import (
+    PADDING,
+    titled,
+    variant_color_scale,
+    variant_label_expression,
+    variant_shape_scale,
+)
 from ui.charts_explain import FRAME_HEIGHT, INK, MARGIN_TITLE, ROOM_FOR_WORDS, ROW_HEIGHT
 from ui.images import format_percent
 
 ACCURACY_TITLE = "Right (%), with Wilson's 95 % interval"
+ANSWERS_LEGEND = (
+    "Margin: the logit of what it says less that of the runner-up. Beside a bar: both, with their "
+    "probability."
+)
 
 
 def _rows(frame: pd.DataFrame) -> alt.Y:
@@ -17,10 +28,11 @@ def _rows(frame: pd.DataFrame) -> alt.Y:
     return alt.Y("variant:N", sort=list(frame["variant"]), title=None, axis=axis)
 
 
-def answers_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def answers_chart(frame: pd.DataFrame, *, image: str, seed: int) -> alt.LayerChart:
     """What the variants say of one image: margins on one scale, the answer in words beside them.
 
-    `frame` holds the rows of one image in `core.analysis.predict.answers_frame`.
+    `frame` holds the rows of one image in `core.analysis.predict.answers_frame`; `image` is what
+    its file is called.
     """
     words = frame.assign(
         words=[
@@ -44,18 +56,20 @@ def answers_chart(frame: pd.DataFrame) -> alt.LayerChart:
             text=alt.Text("words:N")
         ),
     ]
-    return alt.LayerChart(layer=layers).properties(
+    chart = alt.LayerChart(layer=layers).properties(
         height=ROW_HEIGHT * len(frame) + FRAME_HEIGHT, padding=PADDING
     )
+    return titled(chart, f"What each variant says of {image}, {networks(seed)}", ANSWERS_LEGEND)
 
 
-def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def accuracy_chart(frame: pd.DataFrame, *, seed: int) -> alt.LayerChart:
     """Accuracy on the labelled images with its 95 % interval, one row per variant.
 
     `frame` is `core.analysis.predict.accuracy_frame`.
     """
     shown = frame.assign(right=frame["num_images"] - frame["errors"])
-    scale, axis = alt.Scale(domain=[0, 100]), alt.Axis(tickCount=5)
+    scale = alt.Scale(domain=[0, 100], nice=False, padding=8)  # a point at 0 leaves the names free
+    axis = alt.Axis(tickCount=5, labelFlush=False)
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=None)
     base = alt.Chart(shown).encode(
         y=_rows(frame),
@@ -76,9 +90,17 @@ def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
         x=alt.X("accuracy_percent:Q"),
         shape=alt.Shape("variant:N", scale=variant_shape_scale(), legend=None),
     )
-    return alt.LayerChart(layer=[bars, points]).properties(
+    chart = alt.LayerChart(layer=[bars, points]).properties(
         height=ROW_HEIGHT * len(frame) + FRAME_HEIGHT, padding=PADDING
     )
+    images = labelled(int(frame["num_images"].iloc[0]))
+    title = f"Right answers on {images} of a user's own, {networks(seed)}"
+    return titled(chart, title, "Points: the share that is right; bars: Wilson's 95 % interval.")
+
+
+def labelled(count: int) -> str:
+    """Such as "12 labelled images"."""
+    return f"{count:,} labelled {'image' if count == 1 else 'images'}"
 
 
 def accuracy_alt(frame: pd.DataFrame) -> str:

@@ -13,9 +13,11 @@ import pandas as pd
 from core.analysis.robustness_table import row_label
 from core.data.corruptions import CORRUPTIONS, Corruption
 from ui.charts import (
+    DATA_SET,
     PADDING,
     VARIANT_LABELS,
     legend_room,
+    titled,
     variant_color_scale,
     variant_legend,
     variant_shape_scale,
@@ -36,11 +38,14 @@ def severity_title(kind: Corruption) -> str:
     return f"{kind.label} ({kind.unit})"
 
 
-def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> alt.LayerChart:
+def severity_chart(
+    summary: pd.DataFrame, kind: Corruption, severity: float, *, intervals: str
+) -> alt.LayerChart:
     """Accuracy of each variant against severity; a line marks the present one.
 
     `summary` has the rows of one corruption as `summarize_seeds` gives them. Intervals are a band
-    where there are several seeds and bars where there is one. A legend entry singles out.
+    where there are several seeds and bars where there is one; `intervals` says of what they are.
+    A legend entry singles out.
     """
     picked = alt.selection_point(name="legend", fields=["variant"], bind="legend")
     frame = summary.assign(label=summary["variant"].replace(VARIANT_LABELS))
@@ -63,9 +68,19 @@ def severity_chart(summary: pd.DataFrame, kind: Corruption, severity: float) -> 
         .add_params(picked),
         _present(kind, severity),
     ]
-    return alt.LayerChart(layer=layers).properties(
+    chart = alt.LayerChart(layer=layers).properties(
         height=HEIGHT + legend_room(frame["variant"]), padding=PADDING
     )
+    return titled(
+        chart,
+        f"Test accuracy under corruption: {_named(kind)}, {DATA_SET}",
+        f"{kind.summary} Dashed: the severity that was set.",
+        intervals,
+    )
+
+
+def _named(kind: Corruption) -> str:
+    return f"{kind.label} (MNIST-C)" if kind.family == "mnist_c" else kind.label
 
 
 def _unless_singled_out(picked: alt.Parameter, opacity: float) -> alt.OpacityValue:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
-from ui.charts import PADDING
+from ui.charts import PADDING, titled
 from ui.charts_explain import INK, percent, signed
 
 if TYPE_CHECKING:
@@ -21,6 +21,16 @@ FAILS_ABOVE = 0.5
 """Of the randomization check, `core.analysis.randomization.MAX_SIMILARITY`, which needs torch."""
 CHANCE = 0.05
 KINDS = ("deletion", "insertion")
+RANDOMIZATION_LEGEND = (
+    "Rank correlation, in size, with this map when the weights are drawn anew from the classifier "
+    "down to each layer. Points: mean of {num_networks} draws; lines: their range. Dashed: the "
+    f"limit; a map that is more alike than {FAILS_ABOVE} with all weights drawn anew fails."
+)
+CURVES_LEGEND = (
+    "The explained output, {target}, while the {num_pixels} pixels that differ from the baseline "
+    "are taken away or brought back. Coloured: most positive of the map first. Grey: lowest to "
+    "highest of {num_orders} random orders; dashed: their mean."
+)
 HEIGHT = 250
 
 
@@ -88,10 +98,10 @@ def _seeds_words(seeds: SeedSimilarity | None) -> str:
     )
 
 
-def randomization_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def randomization_chart(frame: pd.DataFrame, *, of: str, num_networks: int) -> alt.LayerChart:
     """Similarity to the map of networks randomized down to each layer, over the failing part.
 
-    `frame` is `RandomizationCheck.frame`.
+    `frame` is `RandomizationCheck.frame`; `of`, here and below, names the map and the image.
     """
     order = list(frame["layer"])
     y = alt.Y("layer:N", sort=order, title="Randomized down to", axis=alt.Axis(ticks=False))
@@ -118,7 +128,9 @@ def randomization_chart(frame: pd.DataFrame) -> alt.LayerChart:
         base.mark_point(filled=True, size=70, color="#0072B2", opacity=1).encode(x=x),
         limit.encode(x=alt.X("x:Q")),
     ]
-    return alt.LayerChart(layer=layers).properties(height=HEIGHT, padding=PADDING)
+    chart = alt.LayerChart(layer=layers, height=HEIGHT, padding=PADDING)
+    said = RANDOMIZATION_LEGEND.format(num_networks=num_networks)
+    return titled(chart, f"Likeness to maps of randomized networks: {of}", said)
 
 
 def randomization_alt(check: RandomizationCheck) -> str:
@@ -135,6 +147,7 @@ def curve_chart(frame: pd.DataFrame, kind: str, color: str) -> alt.LayerChart:
     ends = frame[["value", "low", "high"]]
     scale = alt.Scale(domain=[float(ends.min().min()), float(ends.max().max())], nice=True)
     y = alt.Y("value:Q", title="Explained output (logits)", scale=scale)
+    points = {"size": 18, "color": color}  # or they would have Vega's colour
     base = alt.Chart(frame[frame["kind"] == kind]).encode(
         x=alt.X("share:Q", title=f"Pixels, {kind}", axis=alt.Axis(format="%", tickCount=4)),
         tooltip=[
@@ -150,15 +163,19 @@ def curve_chart(frame: pd.DataFrame, kind: str, color: str) -> alt.LayerChart:
             y=alt.Y("low:Q", scale=scale), y2=alt.Y2("high:Q")
         ),
         base.mark_line(color=INK, strokeDash=[4, 3], strokeWidth=1.5).encode(y=alt.Y("mean:Q")),
-        base.mark_line(color=color, strokeWidth=2.5, point={"size": 18}).encode(y=y),
+        base.mark_line(color=color, strokeWidth=2.5, point=points).encode(y=y),
     ]
     return alt.LayerChart(layer=layers).properties(height=HEIGHT)
 
 
-def curves_figure(frame: pd.DataFrame, color: str) -> alt.HConcatChart:
-    """Both curves beside each other, for export."""
+def curves_figure(trust: Trust, color: str, *, of: str, target: str) -> alt.HConcatChart:
+    """Both curves beside each other, for export; `target` is the explained output in words."""
+    frame, curve = trust.curves_frame(), trust.deletion
     panels = [curve_chart(frame, kind, color).properties(width=280) for kind in KINDS]
-    return alt.hconcat(*panels)
+    said = CURVES_LEGEND.format(
+        target=target, num_pixels=curve.num_pixels, num_orders=curve.num_orders
+    )
+    return titled(alt.hconcat(*panels), f"Deletion and insertion: {of}", said)
 
 
 def curve_alt(curve: Curve) -> str:

@@ -13,6 +13,7 @@ from core.errors import NormLabError
 from core.training.runs import Run
 from ui import charts_explain as charts
 from ui import explain_resources
+from ui.chart_titles import about
 from ui.charts import VARIANT_LABELS
 from ui.downloads import download_files, download_row, json_file
 from ui.explain_data import Subject
@@ -44,8 +45,7 @@ SHARE = (
 
 def show(subject: Subject) -> None:
     """Sentences first, then D1, D2, the gradient's share and what persists over seeds."""
-    name = VARIANT_LABELS.get(subject.variant, subject.variant)
-    st.header(f"Diagnosis of {name}, seed {subject.seed}", anchor=False)
+    st.header(f"Diagnosis of {_label(subject)}, seed {subject.seed}", anchor=False)
     by_variant = explain_resources.all_seeds(subject)
     if subject.image is None:
         st.caption("The diagnosis of the network needs the picture, which is not on this machine.")
@@ -67,6 +67,10 @@ def show(subject: Subject) -> None:
     _persistence(subject, by_variant)
 
 
+def _label(subject: Subject) -> str:
+    return VARIANT_LABELS.get(subject.variant, subject.variant)
+
+
 def _sentences(found: Diagnosis, shares: Mapping[str, float], subject: Subject) -> None:
     with st.container(border=True):
         for sentence in found.sentences:
@@ -77,10 +81,16 @@ def _sentences(found: Diagnosis, shares: Mapping[str, float], subject: Subject) 
 
 def _layers(found: Diagnosis, subject: Subject) -> None:
     st.subheader("Statistics, layer by layer (D1)", anchor=False)
-    frame = found.layers_frame()
-    chart = charts.layers_chart(frame, variant_color(subject.variant))
+    frame, patching = found.layers_frame(), found.patching
+    chart = charts.layers_chart(
+        frame,
+        variant_color(subject.variant),
+        label=_label(subject),
+        about=about(subject, subject.seed),
+        controls=patching.num_controls,
+        donors=patching.num_donors,
+    )
     st.altair_chart(chart, key="layers", alt=charts.layers_alt(frame))
-    patching = found.patching
     st.dataframe(
         frame[["layer", "phi", "flips", "break_rate", "fix_rate"]],
         hide_index=True,
@@ -103,7 +113,7 @@ def _layers(found: Diagnosis, subject: Subject) -> None:
 def _channels(found: Diagnosis, subject: Subject) -> None:
     st.subheader("The head, channel by channel (D2)", anchor=False)
     frame = found.channels_frame()
-    chart = charts.channels_chart(frame)
+    chart = charts.channels_chart(frame, label=_label(subject), about=about(subject, subject.seed))
     st.altair_chart(chart, key="channels", alt=charts.channels_alt(frame))
     head = found.head
     sum_words = (
@@ -116,7 +126,7 @@ def _channels(found: Diagnosis, subject: Subject) -> None:
 def _shares(shares: Mapping[str, float], subject: Subject) -> None:
     st.subheader("Gradient through the statistics", anchor=False)
     frame = pd.DataFrame({"variant": list(shares), "share": list(shares.values())})
-    chart = charts.shares_chart(frame)
+    chart = charts.shares_chart(frame, about=about(subject, subject.seed))
     words = ", ".join(
         f"{VARIANT_LABELS.get(key, key)} {charts.percent(share)}" for key, share in shares.items()
     )

@@ -11,6 +11,7 @@ from core.analysis.methods import METHODS
 from core.errors import NormLabError
 from ui import charts_trust as charts
 from ui import explain_resources, state
+from ui.chart_titles import about
 from ui.charts import PADDING, VARIANT_LABELS
 from ui.downloads import download_files, download_row, json_file
 from ui.explain_data import Subject
@@ -82,24 +83,28 @@ def _results(subject: Subject, settings: Settings, one: AttributionMap) -> None:
     for words in charts.trust_words(trust):
         st.markdown(words)
     download_files({"JSON": json_file(trust.to_dict)}, name)
-    _randomization(trust, name)
-    _curves(trust, name, variant_color(one.variant))
+    of = (
+        f"{METHODS[one.method].label} of {VARIANT_LABELS.get(one.variant, one.variant)} on "
+        f"{about(subject, subject.seed)}"
+    )
+    _randomization(trust, name, of)
+    _curves(trust, one, name, of)
 
 
-def _randomization(trust: Trust, name: str) -> None:
-    frame = trust.randomization.frame()
-    chart = charts.randomization_chart(frame)
+def _randomization(trust: Trust, name: str, of: str) -> None:
+    frame, draws = trust.randomization.frame(), trust.randomization.num_networks
+    chart = charts.randomization_chart(frame, of=of, num_networks=draws)
     st.markdown("**Randomized weights**")
     st.altair_chart(chart, key="randomization", alt=charts.randomization_alt(trust.randomization))
     st.caption(
         "Likeness to this map when the weights are drawn anew from the classifier down to each "
-        f"layer: mean and range of {trust.randomization.num_networks} draws. Dashed: the limit."
+        f"layer: mean and range of {draws} draws. Dashed: the limit."
     )
     download_row(chart, frame, f"randomization-{name}")
 
 
-def _curves(trust: Trust, name: str, color: str) -> None:
-    frame = trust.curves_frame()
+def _curves(trust: Trust, one: AttributionMap, name: str, of: str) -> None:
+    frame, color = trust.curves_frame(), variant_color(one.variant)
     st.markdown("**Deletion and insertion**")
     for column, curve in zip(st.columns(2), (trust.deletion, trust.insertion), strict=True):
         chart = charts.curve_chart(frame, curve.kind, color)
@@ -111,4 +116,5 @@ def _curves(trust: Trust, name: str, color: str) -> None:
         "baseline are taken away or brought back, most positive first. Grey: lowest to highest of "
         f"{trust.deletion.num_orders} random orders; dashed: their mean."
     )
-    download_row(charts.curves_figure(frame, color), frame, f"curves-{name}")
+    figure = charts.curves_figure(trust, color, of=of, target=one.target.text)
+    download_row(figure, frame, f"curves-{name}")

@@ -5,20 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import failures_tables, images
+from ui.chart_titles import about
 from ui.charts import VARIANT_LABELS
-from ui.charts_explain import margin_alt, margin_chart
+from ui.charts_explain import MARGIN, MARGIN_UNKNOWN, margin_alt, margin_chart
 from ui.downloads import csv_file, download_files, download_row, json_file
 from ui.explain_data import Subject, class_probabilities, verdict_sentence, verdicts
 from ui.picker import pick
-
-MARGIN = (
-    "Margin: the logit of the true label less the largest other. Left of 0 the variant is wrong "
-    "(✗); what it says stands beside the bar, with its probability."
-)
-MARGIN_UNKNOWN = (
-    "Margin: the logit of what the variant says less the largest other. What it says stands beside "
-    "the bar, with its probability; whether it is right is not known."
-)
 
 
 def show(subject: Subject) -> None:
@@ -30,7 +22,7 @@ def show(subject: Subject) -> None:
     with words:
         st.header(subject.heading, anchor=False)
         st.markdown(verdict_sentence(subject))
-        chart = margin_chart(frame)
+        chart = margin_chart(frame, about=about(subject, subject.seed))
         st.altair_chart(chart, key="margins", alt=margin_alt(frame))
         st.caption(MARGIN if subject.target is not None else MARGIN_UNKNOWN)
         download_row(chart, frame, f"verdicts-{subject.file_stem}")

@@ -59,12 +59,7 @@ def show(view: View) -> None:
                 st.altair_chart(chart, key=key, alt=charts.lines_alt(part, title))
                 name = f"{measure.replace('_', '-')}-{when}-{view.info.key}"
                 download_row(chart, part, name)
-    seeds = int(table["num_seeds"].max())
-    st.caption(
-        f"Geometric means over {seeds} seeds, with their 95 % interval."
-        if seeds > 1
-        else "One seed: there is no interval, and another seed may differ."
-    )
+    st.caption(charts.flow_legend(table))
     if when == flow_table.BEFORE:
         st.caption("With the same seed, variants of one normalization start as the same network.")
     cosine = frame[frame["layer"].isin(flow_table.CONV_LAYERS)]["cosine"].abs().max()

@@ -11,6 +11,7 @@ from core.analysis.flow_table import CONV_LAYERS
 from core.errors import NormLabError
 from ui import address, explain_resources
 from ui import charts_inside as charts
+from ui.chart_titles import about
 from ui.downloads import download_row
 from ui.explain_data import Subject, verdicts
 from ui.images import format_percent, mark
@@ -104,7 +105,7 @@ def _all_layers(subject: Subject, found: dict[str, list[LayerView]]) -> None:
     st.subheader("What each layer divides by", anchor=False)
     sigma = frame.rename(columns={"std_median": "value", "std_low": "low", "std_high": "high"})
     sigma = sigma.assign(layer="norm" + sigma["layer"].astype(str))
-    chart = charts.sigma_chart(sigma)
+    chart = charts.sigma_chart(sigma, about=about(subject, subject.seed))
     st.altair_chart(chart, key="sigma", alt=charts.lines_alt(sigma, "σ"))
     st.caption("Points: the median σ over the layer's groups; lines up and down: their range.")
     download_row(chart, frame, f"inside-{subject.file_stem}")

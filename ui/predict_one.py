@@ -13,9 +13,8 @@ from streamlit.errors import StreamlitPageNotFoundError
 from core.data.datasets import DatasetInfo
 from core.training.runs import Run
 from ui import explain_choice, predict_networks, state
-from ui.charts import to_png, to_svg
 from ui.charts_predict import answers_chart
-from ui.downloads import csv_file, download_files, json_file
+from ui.downloads import csv_file, download_files, json_file, picture_files
 from ui.drawing import draw
 from ui.failures_tables import probability_table
 from ui.own_images import OwnImage
@@ -133,7 +132,6 @@ def _downloads(told: Told) -> None:
         "JSON": json_file(
             lambda: document(info, [own], said.assign(image=0), odd, told.runs, refused={})
         ),
-        "PNG": lambda: to_png(answers_chart(said)),
-        "SVG": lambda: to_svg(answers_chart(said)),
+        **picture_files(lambda: answers_chart(said, image=own.name, seed=told.seed)),
     }
     download_files(files, f"answers-{info.key}-{own.digest[:8]}-seed-{told.seed}")

@@ -12,7 +12,7 @@ from core.analysis.predict import accuracy_frame
 from core.data.datasets import DatasetInfo
 from core.training.runs import Run
 from ui import address, own_images, predict_labels, predict_networks
-from ui.charts_predict import accuracy_alt, accuracy_chart
+from ui.charts_predict import accuracy_alt, accuracy_chart, labelled
 from ui.downloads import csv_file, download_files, download_row, json_file
 from ui.own_images import OwnImage
 from ui.picker import pick
@@ -104,11 +104,10 @@ def _accuracy(many: Many) -> None:
     if frame.empty:
         return
     known = int(frame["num_images"].iloc[0])
-    images = "image" if known == 1 else "images"
-    st.subheader(f"Right on the {known:,} labelled {images}", anchor=False)
-    chart = accuracy_chart(frame)
-    st.altair_chart(chart, key="own-accuracy", alt=accuracy_alt(frame))
     seed = next(iter(many.runs.values())).seed
+    st.subheader(f"Right on the {labelled(known)}", anchor=False)
+    chart = accuracy_chart(frame, seed=seed)
+    st.altair_chart(chart, key="own-accuracy", alt=accuracy_alt(frame))
     st.caption(
         f"n = {known:,}, seed {seed}. Labels come from file names, your table, your choice or "
         "the data set."

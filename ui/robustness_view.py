@@ -55,22 +55,24 @@ def curves(selection: Selection, key: str, severity: float) -> None:
     if known is None:
         return
     summary = known.summary[known.summary["corruption"] == kind.key]
-    chart = _chart(tuple(map(_fingerprint, selection.runs)), kind.key, severity, summary)
+    intervals = _what_intervals_are(selection)
+    fingerprints = tuple(map(_fingerprint, selection.runs))
+    chart = _chart(fingerprints, kind.key, severity, intervals, summary)
     st.altair_chart(
         chart,
         key=f"robustness-{kind.key}",
         alt=describe_curves(summary, kind, severity),
     )
-    st.caption(f"{_what_intervals_are(selection)} {kind.summary}")
+    st.caption(f"{intervals} {kind.summary}")
     download_row(chart, summary, f"robustness-{selection.dataset}-{kind.key}")
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_CHARTS)
 def _chart(
-    fingerprints: tuple, key: str, severity: float, _summary: pd.DataFrame
+    fingerprints: tuple, key: str, severity: float, intervals: str, _summary: pd.DataFrame
 ) -> alt.LayerChart:
     """Built once for a setting: sliders ask for the same one while they move."""
-    return severity_chart(_summary, get_corruption(key), severity)
+    return severity_chart(_summary, get_corruption(key), severity, intervals=intervals)
 
 
 def table(selection: Selection) -> None:

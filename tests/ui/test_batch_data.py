@@ -181,11 +181,15 @@ def test_the_size_chart_draws_both_kinds_with_their_intervals():
         }
     )
     assert len(frame) == 5 and set(frame["variant"]) == {"gn", "bn_l1"}
-    spec = charts.sizes_chart(frame).to_dict()
+    spec = charts.sizes_chart(frame, seed=1).to_dict()
     assert [layer["mark"]["type"] for layer in spec["layer"]] == ["rule", "line", "point"]
     line = spec["layer"][1]["encoding"]
     assert line["x"]["scale"]["type"] == "log" and "%" in line["y"]["title"]
     assert line["strokeDash"]["scale"]["domain"] == ["random mates", "mates of one class"]
+    legend = line["strokeDash"]["legend"]
+    dash, gap = charts.DASHES["mates of one class"]
+    assert legend["orient"] == "bottom", "beside the variants a phone has no room"
+    assert legend["symbolSize"] ** 0.5 > dash + gap, "one dash alone looks like a line"
     said = charts.sizes_alt(frame)
     assert "Batch norm + L1 with random mates 9.0 % at 1 and 90.0 % at 2" in said
     assert "Batch norm + L1 with mates of one class 10.0 % at 1." in said
@@ -200,7 +204,7 @@ def test_the_recovery_chart_draws_what_cannot_be_estimated_across():
             {"variant": "gn", "count": 0, "accuracy_percent": 60.0, **base},
         ]
     )
-    spec = charts.recovery_chart(frame).to_dict()
+    spec = charts.recovery_chart(frame, shift="Rotation 30 °", seed=1).to_dict()
     [rows] = spec["datasets"].values()
     drawn = {(r["variant"], r["count"], r["estimated"]) for r in rows}
     assert drawn == {

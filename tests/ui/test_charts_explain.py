@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import altair as alt
 import pandas as pd
 import pytest
 
@@ -17,6 +18,8 @@ from ui import charts_explain as charts
 from ui import charts_trust
 from ui.charts import to_png, to_svg
 from ui.failures_tables import RIGHT, WRONG
+
+ABOUT = "test image 17"
 
 
 @pytest.fixture
@@ -52,13 +55,19 @@ def layers() -> pd.DataFrame:
     )
 
 
+def drawn(layers: pd.DataFrame) -> alt.LayerChart:
+    return charts.layers_chart(
+        layers, "#0072B2", label="Group norm", about=ABOUT, controls=200, donors=200
+    )
+
+
 def rows(spec: dict, layer: int) -> list[dict]:
     data = spec["layer"][layer].get("data") or spec["data"]
     return spec["datasets"][data["name"]]
 
 
 def test_wrong_variants_differ_by_side_colour_and_mark(verdicts):
-    spec = charts.margin_chart(verdicts).to_dict()
+    spec = charts.margin_chart(verdicts, about=ABOUT).to_dict()
     bars, _, texts = spec["layer"]
     assert bars["encoding"]["color"]["scale"] == {
         "domain": ["right", "wrong"],
@@ -73,19 +82,19 @@ def test_wrong_variants_differ_by_side_colour_and_mark(verdicts):
 
 
 def test_one_scale_holds_zero_even_where_all_are_right(verdicts):
-    spec = charts.margin_chart(verdicts[verdicts["right"]]).to_dict()
+    spec = charts.margin_chart(verdicts[verdicts["right"]], about=ABOUT).to_dict()
     low, high = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert low < 0 < 4 < high
 
 
 def test_a_named_layer_says_so_and_what_is_not_finite_is_not_drawn(layers):
-    spec = charts.layers_chart(layers, "#0072B2").to_dict()
+    spec = drawn(layers).to_dict()
     shown = rows(spec, 0)
     assert [row["words"] for row in shown] == ["", "named · flips it"]
     assert shown[1]["control_band"] is None and shown[1]["control_low"] is None
     assert [row["at"] for row in shown] == [0.4, 1.5]
     assert "layer 1 +0.10; layer 2 +1.50, named." in charts.layers_alt(layers)
-    assert to_svg(charts.layers_chart(layers, "#0072B2")).count(b"named") >= 1
+    assert to_svg(drawn(layers)).count(b"named") >= 1
 
 
 def test_the_parts_of_a_channel_are_stacked_and_their_sum_is_marked():
@@ -98,7 +107,7 @@ def test_the_parts_of_a_channel_are_stacked_and_their_sum_is_marked():
             "rescaling": [0.1, -0.5],
         }
     )
-    spec = charts.channels_chart(frame).to_dict()
+    spec = charts.channels_chart(frame, label="Group norm", about=ABOUT).to_dict()
     bars, dots = spec["layer"]
     found = pd.DataFrame(rows(spec, 0))
     assert found.groupby("channel")["value"].sum().tolist() == pytest.approx([0.5, -2.0])
@@ -110,9 +119,9 @@ def test_the_parts_of_a_channel_are_stacked_and_their_sum_is_marked():
 
 def test_shares_are_on_one_scale_from_none_to_all():
     frame = pd.DataFrame({"variant": ["gn", "bn_l1"], "share": [0.36, 0.0]})
-    spec = charts.shares_chart(frame).to_dict()
+    spec = charts.shares_chart(frame, about=ABOUT).to_dict()
     assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 1]
-    assert b"36%" in to_svg(charts.shares_chart(frame))
+    assert b"36%" in to_svg(charts.shares_chart(frame, about=ABOUT))
 
 
 def curve(kind: str, p_value: float) -> Curve:
@@ -181,7 +190,9 @@ def test_a_map_is_drawn_beside_its_random_counterparts(trust):
     area, mean, own = specs[0]["layer"]
     assert (area["encoding"]["y"]["field"], area["encoding"]["y2"]["field"]) == ("low", "high")
     assert (mean["encoding"]["y"]["field"], own["encoding"]["y"]["field"]) == ("mean", "value")
-    assert to_png(charts_trust.curves_figure(frame, "#D55E00")).startswith(b"\x89PNG")
+    assert own["mark"]["point"]["color"] == own["mark"]["color"] == "#D55E00"
+    figure = charts_trust.curves_figure(trust, "#D55E00", of="a map", target="logit 9")
+    assert to_png(figure).startswith(b"\x89PNG")
     assert (
         charts_trust.curve_alt(trust.deletion)
         == "Deletion: mean output −0.25, random orders +0.75."
@@ -189,7 +200,9 @@ def test_a_map_is_drawn_beside_its_random_counterparts(trust):
 
 
 def test_the_randomization_chart_shows_the_limit(trust):
-    spec = charts_trust.randomization_chart(trust.randomization.frame()).to_dict()
+    spec = charts_trust.randomization_chart(
+        trust.randomization.frame(), of="a map", num_networks=5
+    ).to_dict()
     assert rows(spec, 2) == [{"x": MAX_SIMILARITY}]
     assert spec["layer"][1]["encoding"]["y"]["sort"] == list(LAYERS)
     assert "classifier 0.90, hidden 0.80" in charts_trust.randomization_alt(trust.randomization)
@@ -197,7 +210,7 @@ def test_the_randomization_chart_shows_the_limit(trust):
 
 def test_of_unknown_truth_the_bars_have_the_variants_colours_and_no_marks(verdicts):
     frame = verdicts.assign(right=None, true_probability=None, margin=verdicts["margin"].abs())
-    spec = charts.margin_chart(frame).to_dict()
+    spec = charts.margin_chart(frame, about=ABOUT).to_dict()
     bars = spec["layer"][0]["encoding"]
     assert bars["color"]["field"] == "variant"
     assert "True label's probability" not in [one["title"] for one in bars["tooltip"]]

@@ -30,7 +30,7 @@ def table(*rows: tuple) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("num_seeds", "mark"), [(1, "rule"), (10, "area")])
 def test_intervals_are_bars_for_one_seed_and_a_band_for_several(num_seeds, mark):
-    spec = severity_chart(summary(num_seeds), ROTATION, 12.0).to_dict()
+    spec = severity_chart(summary(num_seeds), ROTATION, 12.0, intervals="").to_dict()
     interval = spec["layer"][0]
     assert interval["mark"]["type"] == mark
     encoding = interval["encoding"]
@@ -38,7 +38,7 @@ def test_intervals_are_bars_for_one_seed_and_a_band_for_several(num_seeds, mark)
 
 
 def test_axes_have_units_and_the_present_severity_is_marked():
-    spec = severity_chart(summary(), ROTATION, 12.0).to_dict()
+    spec = severity_chart(summary(), ROTATION, 12.0, intervals="").to_dict()
     _, line, points, present = spec["layer"]
     assert line["encoding"]["x"]["title"] == "Rotation (°)"
     assert line["encoding"]["x"]["scale"]["domain"] == [-60, 60]

@@ -14,6 +14,7 @@ from core.analysis.map_images import NEGATIVE, POSITIVE
 from core.config import VARIANTS
 from ui import charts_inside as charts
 from ui import inside_flow, inside_maps
+from ui.charts import to_svg
 from ui.transplants_tables import flips_html, matrix_html
 
 
@@ -115,6 +116,13 @@ def test_the_axis_leaves_room_for_intervals():
     spec = charts.flow_chart(table, "weight_norm").to_dict()
     low, high = spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
     assert low < part["low"].min() < 1 < 2 < part["high"].max() < high
+
+
+def test_the_axis_names_all_its_ticks():
+    frame = pd.DataFrame({"variant": "gn", "layer": ["norm1", "norm2"], "value": [0.25, 0.95]})
+    frame = frame.assign(low=frame["value"], high=frame["value"])
+    svg = to_svg(charts.sigma_chart(frame, about="test image 17"), "MNIST").decode()
+    assert all(f">{number}</text>" in svg for number in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1))
 
 
 def test_a_chart_in_words_names_both_ends():
