@@ -23,6 +23,7 @@ from ui import (
     resources,
     state,
 )
+from ui.dataset_download import ALWAYS_HERE
 from ui.explain_data import Subject, make_subject
 from ui.live_slider import Move, sliders
 from ui.nuisance_networks import Answers
@@ -31,22 +32,29 @@ from ui.state import Selection
 KIND = CORRUPTIONS["contrast_grey"]
 CHOICE = nuisance_settings.SEVERITIES[KIND.key]
 AWAKE = "greeting-awake"
+LAB = "pages/nuisance.py"
 
 
 @st.fragment
 def show(selection: Selection) -> None:
-    """A digit that all six read, the slider, and the way into the lab."""
-    subject = _subject(selection)
+    """A digit that all six read, the slider, and the way into the lab.
+
+    Without the data set's pictures it is one of those that are always here, which is said.
+    """
+    subject = _subject(selection) or _subject(
+        Selection(ALWAYS_HERE, tuple(resources.runs(ALWAYS_HERE)))
+    )
     if subject is None:
-        status = resources.dataset_status(selection.dataset)
-        dataset_download.offer(status, "there is no digit here whose contrast could be changed")
+        _offer(selection, "there is no digit here whose contrast could be changed")
         return
     with st.container(border=True, key="greeting"):
         st.subheader("What contrast does to one digit", anchor=False)
-        st.write("Move the slider, and see which variants still read it.")
+        name = "" if subject.info.key == selection.dataset else subject.info.label
+        of_another = f" It is one of {name}, and so is all they were trained on." if name else ""
+        st.write(f"Move the slider, and see which variants still read it.{of_another}")
         slider, answers, link = st.container(), st.container(), st.container()
         with link:  # first, so that whoever sees an answer finds a link that leads to it
-            _link(subject)
+            _link(subject, elsewhere=bool(name))
         with answers:
             said = _answers(subject)
         with slider:
@@ -58,13 +66,21 @@ def show(selection: Selection) -> None:
                 said=said,
                 wake=True,
             )
+        if name:
+            _offer(selection, f"the digit above is one of {name}")
+
+
+def _offer(selection: Selection, consequence: str) -> None:
+    dataset_download.offer(resources.dataset_status(selection.dataset), consequence)
 
 
 def _subject(selection: Selection) -> Subject | None:
-    """The first test image that the first run of every variant gets right, None without pictures.
+    """The first test image that the first run of every variant gets right.
 
-    Where they agree on none, it is the first of all.
+    Where they agree on none, it is the first of all; None without pictures or runs.
     """
+    if not selection.runs:
+        return None
     runs = {key: group[0] for key, group in selection.by_variant.items()}
     predictions = {key: resources.predictions(run) for key, run in runs.items()}
     right = np.all([one.predicted == one.targets for one in predictions.values()], axis=0)
@@ -106,18 +122,26 @@ def _stored(subject: Subject) -> Answers:
     return Answers(subject, subject, pixels, pixels)
 
 
-def _link(subject: Subject) -> None:
-    others = len(CORRUPTIONS) - 1
+def _link(subject: Subject, *, elsewhere: bool) -> None:
+    """The way into the lab; `elsewhere` if the sidebar must be turned to the digit's data set."""
+    label, icon = (
+        f"Into the lab: why, and {len(CORRUPTIONS) - 1} other corruptions",
+        ":material/tune:",
+    )
     query = {
-        state.DATASET: subject.info.key,
         explain_choice.INDEX: str(subject.index),
         explain_choice.POOL: explain_choice.ALL,
         KIND.key: f"{nuisance_settings.read(CHOICE):.6g}",
     }
     with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
-        st.page_link(
-            "pages/nuisance.py",
-            label=f"Into the lab: why, and {others} other corruptions",
-            icon=":material/tune:",
-            query_params=query,
-        )
+        if not elsewhere:
+            query[state.DATASET] = subject.info.key
+            st.page_link(LAB, label=label, icon=icon, query_params=query)
+        elif st.button(
+            label,
+            icon=icon,
+            type="tertiary",
+            on_click=state.turn_to,
+            args=[state.SHIPPED, subject.info.key],
+        ):
+            st.switch_page(LAB, query_params=query)

@@ -118,6 +118,7 @@ def _source_picker() -> str:
         help="Those that came with NormLab, those trained here, or both beside each other.",
         **state.bound(state.SOURCE),
     )
+    state.tell_address(state.SOURCE, SOURCES[chosen] if chosen != state.SHIPPED else "")
     return chosen
 
 
@@ -140,13 +141,15 @@ def _dataset_picker(source: str) -> str:
     default = PREFERRED_DATASET if PREFERRED_DATASET in with_runs else options[0]
     if state.requested(state.DATASET) not in (None, *options):
         st.warning(f"The address names a data set that does not exist; this is {default}.")
-    return st.selectbox(
+    chosen: str = st.selectbox(
         "Data set",
         options,
         index=options.index(default),
         help="Everything on the pages is of this data set.",
         **state.bound(state.DATASET),
     )
+    state.tell_address(state.DATASET, chosen if chosen != default else "")
+    return chosen
 
 
 def _datasets(source: str) -> set[str]:
@@ -172,6 +175,7 @@ def _seed_picker(seeds: list[int]) -> list[int]:
             help="Several seeds show means and intervals over them; one shows a single training.",
             **state.bound(state.SEED),
         )
+        state.tell_address(state.SEED, chosen)
     unknown = [seed for seed in asked if seed not in ("", state.ALL_SEEDS, *options)]
     if seeds and unknown:
         shown = describe_seeds(map(int, chosen or options))

@@ -6,7 +6,7 @@ link reproduces the view and a choice survives a change of page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,6 +167,17 @@ def turn() -> None:
     for name, new in value(TURN, {}).items():
         put(name, new)
     st.session_state.pop(TURN, None)
+
+
+def tell_address(name: str, shown: str | Sequence[str]) -> None:
+    """Has the address say what a widget shows that is `bound` to it; none if that is empty.
+
+    On a page that has just been opened it does not do so itself with what a script has set before.
+    """
+    values = [shown] if isinstance(shown, str) else list(shown)
+    if any(values) and all_requested(name) != values and (context := get_script_run_ctx()):
+        with context.session_state.query_params() as params:
+            params.set_corrected_value(name, values, "string_array_value")
 
 
 def put(name: str, new: Any) -> None:

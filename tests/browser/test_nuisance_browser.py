@@ -9,7 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from core.config import VARIANTS
-from tests.browser.conftest import IDLE
+from core.training.runs import SHIPPED_DIR
+from tests.browser.conftest import IDLE, serving
 
 BATCH = [key for key, variant in VARIANTS.items() if variant.norm == "batch"]
 
@@ -116,6 +117,27 @@ def test_overview_leads_here_with_the_contrast_that_was_set(shipped, tab):
     expect(page.locator(".lab tbody tr.wrong")).to_have_count(len(BATCH))
     assert output(page, "contrast_grey") == "×0.1"
     opened.check()
+
+
+def test_without_pictures_overview_leads_to_the_digit_it_shows_instead(
+    chromium, tab, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "no-data"))
+    with serving("streamlit_app.py", SHIPPED_DIR) as address:
+        opened = tab()
+        page = opened.open(f"{address}/overview?dataset=mnist")
+        page.locator("#contrast_grey").focus()
+        page.keyboard.press("Home")
+        expect(page.locator(".lab tbody tr.wrong")).to_have_count(len(BATCH))
+        page.get_by_role("button", name="Into the lab").click()
+        page.get_by_role("heading", name="Nuisance", level=1).wait_for()
+        expect(page.locator("#rotation")).to_be_visible()
+        expect(page).to_have_url(re.compile("dataset=digits"))
+        page.reload()
+        expect(page.get_by_role("combobox", name="Data set")).to_have_value("digits")
+        expect(page.locator(".lab tbody tr.wrong")).to_have_count(len(BATCH))
+        assert output(page, "contrast_grey") == "×0.1"
+        opened.check()
 
 
 def test_a_move_that_gets_lost_is_sent_once_more(shipped, tab):

@@ -142,6 +142,11 @@ def test_curves_opens_with_the_variants_and_seeds_that_were_chosen(root, address
     expect(page.locator(".st-key-seed [data-tag]")).to_have_text(seeds)
     expect(page).to_have_url(re.compile("variants=gn"))
     assert "variants=ln" not in page.url
+    for part in ("runs=Made", *(f"seed={seed}" for seed in seeds)):
+        expect(page).to_have_url(re.compile(part))
+    page.reload()
+    expect(page.get_by_text("Line: mean over 2 seeds")).to_be_visible()
+    expect(page.locator(".st-key-seed [data-tag]")).to_have_text(seeds)
     opened.check()
 
 

@@ -166,16 +166,27 @@ def test_without_images_it_is_said_and_torch_is_not_imported(tmp_path):
     assert done.stdout.split()[-1] == "False"
 
 
-def test_without_images_overview_offers_them_or_another_digit(tmp_path, monkeypatch):
+def test_without_images_overview_greets_with_a_digit_that_is_always_here(tmp_path, monkeypatch):
     monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
     app = opened("overview", dataset="mnist")
     assert not app.error
-    said = "The MNIST images are not on this machine**, so there is no digit here"
+    assert "still read it. It is one of Digits, and so is all they were" in texts(app.markdown)
+    said = "The MNIST images are not on this machine**, so the digit above is one of Digits."
     assert said in texts(app.markdown)
+    assert rows(app, "greeting-answers") == rows(opened("overview"), "greeting-answers")
     assert "Download MNIST" in [button.label for button in app.button]
     app.button(key="offer-digits").click().run()
     assert app.selectbox(key="dataset").value == "digits"
     assert len(rows(app, "greeting-answers")) == 6
+    assert "It is one of Digits" not in texts(app.markdown)
+
+
+def test_without_any_images_overview_offers_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
+    monkeypatch.setattr("ui.nuisance_greeting.ALWAYS_HERE", "fashion-mnist")
+    app = opened("overview", dataset="mnist")
+    said = "The MNIST images are not on this machine**, so there is no digit here"
+    assert said in texts(app.markdown)
 
 
 def test_overview_greets_with_a_digit_that_all_six_read():
