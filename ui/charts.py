@@ -26,8 +26,18 @@ from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 schemapi.disable_debug_mode()
 
 PNG_SCALE = 2
-LEGEND_LIMIT = 130
-"""In pixels; what is longer ends in dots."""
+LEGEND: dict[str, Any] = {
+    "orient": "top",
+    "columnPadding": 8,
+    "rowPadding": 4,
+    "offset": 4,
+    "padding": 0,
+    "labelFontSize": 11,
+    "labelLimit": 130,  # pixels; what is longer ends in dots
+    "symbolOpacity": 1,
+}
+SIGN_WIDTH, LETTER_WIDTH = 30, 6
+"""In pixels: what a legend's sign takes with the room about it, and a letter beside it."""
 SHORT_LABEL = 24
 """Letters of a name of which three fit beside each other on a phone."""
 INK, INK_ON_DARK = "#4A5563", "#B4BECA"
@@ -75,6 +85,13 @@ def _lines(label: str, short: bool) -> str | list[str]:
     return [name, rest.removesuffix(")")] if bracket else name
 
 
+def legend(labels: Iterable[str], **more: Any) -> alt.Legend:
+    """A legend above the chart, in as many columns as the chart has room for."""
+    column = SIGN_WIDTH + LETTER_WIDTH * max(map(len, labels))
+    columns = alt.ExprRef(f"max(1, floor(width / {column}))")
+    return alt.Legend(title=None, columns=columns, **{**LEGEND, **more})
+
+
 def variant_legend(shown: Iterable[str] = VARIANTS, *, offset: int = 4) -> alt.Legend:
     """A legend of the variants `shown` above the chart, `offset` pixels from it, for a phone too.
 
@@ -84,17 +101,10 @@ def variant_legend(shown: Iterable[str] = VARIANTS, *, offset: int = 4) -> alt.L
     keys = [key for key in list(VARIANT_COLORS) if key in asked]
     return alt.Legend(
         title=None,
-        orient="top",
         values=keys,
         columns=2 if _has_long(keys) else 3,
-        columnPadding=8,
-        rowPadding=4,
-        offset=offset,
-        padding=0,
         labelExpr=variant_label_expression(short=True),
-        labelFontSize=11,
-        labelLimit=LEGEND_LIMIT,
-        symbolOpacity=1,
+        **{**LEGEND, "offset": offset},
     )
 
 

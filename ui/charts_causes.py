@@ -12,7 +12,7 @@ import pandas as pd
 from core.analysis.cause_words import NORM_LABELS, change_label
 from core.analysis.failure_causes import ALL
 from core.analysis.image_properties import PROPERTIES
-from ui.charts import DATA_SET, LEGEND_LIMIT, PADDING, VARIANT_LABELS, titled
+from ui.charts import DATA_SET, PADDING, VARIANT_LABELS, legend, titled
 from ui.failures_tables import RIGHT, WRONG, variant_color
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES
 
@@ -95,14 +95,12 @@ def _forest(
     )
     short = {key: labels.get(key, key).replace(" norm", "") for key in keys}
     expression = f"{json.dumps(short)}[datum.value]"
-    legend = alt.Legend(
-        title=None, orient="top", labelExpr=expression, columns=2, labelLimit=LEGEND_LIMIT
-    )
+    said = legend(short.values(), labelExpr=expression)
     color = alt.Color(
-        "group:N", scale=alt.Scale(domain=keys, range=[colors[key] for key in keys]), legend=legend
+        "group:N", scale=alt.Scale(domain=keys, range=[colors[key] for key in keys]), legend=said
     )
     shape = alt.Shape(
-        "group:N", scale=alt.Scale(domain=keys, range=[shapes[key] for key in keys]), legend=legend
+        "group:N", scale=alt.Scale(domain=keys, range=[shapes[key] for key in keys]), legend=said
     )
     base = alt.Chart(shown).encode(
         y=alt.Y("name:N", sort=list(names.values()), title=None, axis=alt.Axis(ticks=False)),

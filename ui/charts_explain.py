@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from ui.charts import PADDING, titled, variant_color_scale, variant_label_expression
+from ui.charts import PADDING, legend, titled, variant_color_scale, variant_label_expression
 from ui.failures_tables import RIGHT, WRONG
 from ui.images import format_percent, mark
 
@@ -211,14 +211,15 @@ def channels_chart(frame: pd.DataFrame, *, label: str, about: str) -> alt.LayerC
     long["part"] = long["part"].map({key: words for key, (words, _) in PARTS.items()})
     long["rank"] = long["part"].map({words: n for n, (words, _) in enumerate(PARTS.values())})
     x = alt.X("channel:O", title="Channel", axis=alt.Axis(labelAngle=0, ticks=False))
-    scale = alt.Scale(domain=[p for p, _ in PARTS.values()], range=[c for _, c in PARTS.values()])
+    parts, colors = (list(side) for side in zip(*PARTS.values(), strict=True))
+    scale = alt.Scale(domain=parts, range=colors)
     bars = (
         alt.Chart(long)
         .mark_bar()
         .encode(
             x=x,
             y=alt.Y("value:Q", title="Part of the margin (logits)"),
-            color=alt.Color("part:N", scale=scale, legend=alt.Legend(title=None, orient="top")),
+            color=alt.Color("part:N", scale=scale, legend=legend(parts)),
             order=alt.Order("rank:Q"),
             tooltip=[
                 alt.Tooltip("channel:O", title="Channel"),

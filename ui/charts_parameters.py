@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from core.config import variant_label
-from ui.charts import INK, INK_ON_DARK, titled
+from ui.charts import INK, INK_ON_DARK, legend, titled
 
 if TYPE_CHECKING:  # importing them would import torch
     from core.model.summary import LayerSummary, Summary
@@ -22,7 +22,8 @@ KIND_OPACITY = {
 """What parameters and operations are for, and how strongly each is drawn."""
 BAR_HEIGHT = 24
 FRAME_HEIGHT = 130  # legend and axis, which Streamlit takes from the height of a chart
-ROOM_FOR_SUMS = 1.18  # the axis, as a multiple of the longest bar, so that its sum stands beside it
+SUM_WIDTH = 56
+"""In pixels; what the number beside a bar needs."""
 MEASURES = {"parameters": "Trainable parameters", "multiply_adds": "Multiply-adds per image"}
 BLOCKS_LEGEND = "Each convolution with the normalization that follows it; beside a bar its sum."
 CONVENTION = (
@@ -169,7 +170,7 @@ def blocks_chart(
         f"{measure}:Q",
         title=MEASURES[measure],
         axis=alt.Axis(tickCount=4, format=",d"),
-        scale=alt.Scale(domain=[0, float(sums[measure].max()) * ROOM_FOR_SUMS]),
+        scale=alt.Scale(domainMin=0, domainMax=alt.ExprRef(_room_for(sums[measure].max()))),
     )
     blocks = alt.Axis(ticks=False, domain=False, labelOverlap=False)
     y = alt.Y("block:N", sort=order, title=None, axis=blocks)
@@ -195,11 +196,16 @@ def blocks_chart(
     return titled(chart, f"{MEASURES[measure]} of {label}", BLOCKS_LEGEND)
 
 
+def _room_for(longest: int) -> str:
+    """A Vega expression: where the axis must end so that the longest bar's sum fits beside it."""
+    return f"{longest} * width / max(width - {SUM_WIDTH}, 1)"
+
+
 def _kind_color(frame: pd.DataFrame, color: str) -> alt.Color:
     kinds = [kind for kind in KIND_OPACITY if kind in set(frame["kind"])]
     shades = [f"{color}{round(255 * KIND_OPACITY[kind]):02X}" for kind in kinds]
     return alt.Color(
         "kind:N",
         scale=alt.Scale(domain=kinds, range=shades),
-        legend=alt.Legend(title=None, orient="top", columns=2, symbolType="square", symbolSize=160),
+        legend=legend(kinds, symbolType="square"),
     )

@@ -28,17 +28,7 @@ PREFERRED_DATASET = "mnist"
 MAX_WARNINGS = 3
 SOURCES = {state.SHIPPED: "Shipped", state.LOCAL: "Made here", state.TOGETHER: "Together"}
 """What the source picker and the address show."""
-STYLE = """<style>
-.stApp a:focus-visible, [data-testid="stElementToolbar"] button:focus-visible {
-  outline: 2px solid #2E82C0 !important;
-  outline-offset: 1px;
-}
-[data-testid="stButtonGroup"] > div { flex-wrap: wrap; }
-[data-testid="stMultiSelect"] [data-tag] { background-color: #0B5A8F; }
-</style>"""
-"""Shows which link, or button above a chart, the keyboard is on, in a blue with a contrast of 3 in
-both themes; Streamlit's shade of grey has less. What is chosen in a list stands white on a blue
-that lets it be read, which the dark theme's is too light for."""
+STYLE = f"<style>{Path(__file__).with_name('page.css').read_text()}</style>"
 
 HERE_CURE = (
     "Choose the shipped runs or another data set in the sidebar, or train networks there; the page "
