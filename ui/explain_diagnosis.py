@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.analysis.diagnosis import Diagnosis
 
 NUMBER = st.column_config.NumberColumn
-CHECK = st.column_config.CheckboxColumn
+YES_NO = {True: "yes", False: "no"}
 PATCHING = (
     "**Repairing** a layer gives it other statistics: for group and layer norm the mean of "
     "correctly classified training images, for batch norm the image's own. φ is the layer's "
@@ -92,13 +92,17 @@ def _layers(found: Diagnosis, subject: Subject) -> None:
     )
     st.altair_chart(chart, key="layers", alt=charts.layers_alt(frame))
     st.dataframe(
-        frame[["layer", "phi", "flips", "break_rate", "fix_rate"]],
+        frame[["layer", "phi", "flips", "break_rate", "fix_rate"]].assign(
+            flips=frame["flips"].map(YES_NO)
+        ),
         hide_index=True,
         key="layers-table",
         column_config={
             "layer": NUMBER("Layer", width=50),
             "phi": NUMBER("φ", format="%+.2f", help="Margin that repairing takes away, logits"),
-            "flips": CHECK("Flips it", help="Repairing this layer alone changes the prediction"),
+            "flips": st.column_config.TextColumn(
+                "Flips it", help="Repairing this layer alone changes the prediction"
+            ),
             "break_rate": NUMBER("Breaks", format="percent", help="Controls that it changes"),
             "fix_rate": NUMBER(
                 "Fixes", format="percent", help=f"Of all {patching.num_failures} failures"
@@ -160,16 +164,16 @@ def _persistence(subject: Subject, by_variant: Mapping[str, Sequence[Run]]) -> N
         return
     frame = _labelled(rows)
     st.dataframe(
-        frame,
+        _in_words(frame),
         hide_index=True,
         key="persistence",
         column_config={
-            "fails more": "Fails more often",
-            "seeds that fail": "in seeds",
-            "than": "than",
-            "seeds that fail there": "in seeds",
-            "p_adjusted": NUMBER("Adjusted p", format="%.3g"),
-            "persistent": CHECK("Persists"),
+            "fails more": "Variant",
+            "seeds that fail": "fails in seeds",
+            "than": "Beside it",
+            "seeds that fail there": "fails in seeds",
+            "p_adjusted": st.column_config.TextColumn("Adjusted p", alignment="right"),
+            "persistent": "Persists",
         },
         alt="How many seeds fail in the chosen variant and in each other one",
     )
@@ -196,3 +200,9 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
             "persistent": rows["persistent"],
         }
     )
+
+
+def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `_labelled` returns as the page shows it; without a p there was no test."""
+    p = [f"{p:.3g}" if p == p else "not tested" for p in frame["p_adjusted"]]
+    return frame.assign(p_adjusted=p, persistent=frame["persistent"].map(YES_NO))
