@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from ui import state
+from ui.markdown import escape
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,8 @@ class _Named:
     def _say_refused(self, chosen: Any, what: str, shown: str) -> None:
         asked = self.refused(chosen)
         if asked is not None:
-            st.warning(
-                f"The address asks for {what} {asked[:40]}, which does not exist. This is {shown}.",
-                icon=":material/link_off:",
-            )
+            words = f"The address asks for {what} {asked[:40]}, which does not exist."
+            st.warning(escape(f"{words} This is {shown}."), icon=":material/link_off:")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunCon
 from streamlit.testing.v1 import AppTest
 
 from ui import address
+from ui.markdown import escape
 
 
 def script() -> None:
@@ -102,13 +103,13 @@ def test_streamlit_still_says_what_back_and_forward_are():
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["10", "-1", "x", "", "1.0", "१", "9" * 5000, "<b>", "gn", "0x1"]
+    "nonsense", ["10", "-1", "x", "", "1.0", "१", "9" * 5000, "<b>", "gn", "0x1", "[7](http://a.b)"]
 )
 def test_nonsense_is_said_for_as_long_as_the_default_stands_for_it(nonsense):
     app = opened(index=nonsense)
     assert shown(app) == "gn 3"
     [warning] = [part.value for part in app.warning]
-    assert warning.startswith(f"The address asks for image {nonsense[:40]}")
+    assert warning.startswith(f"The address asks for image {escape(nonsense[:40])}")
     assert "This is 3." in warning and len(warning) < 150
     assert "The address asks for image" in app.run().warning[0].value
     app.number_input[0].set_value(5).run()
