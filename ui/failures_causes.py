@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -13,6 +15,7 @@ from core.analysis.image_properties import PROPERTIES, image_properties
 from core.analysis.survey_table import NAME, survey_frame
 from core.errors import UsageError
 from core.training.runs import Run
+from core.training.storage import sha256
 from ui import charts_causes as charts
 from ui import resources, stored_results
 from ui.downloads import download_row
@@ -20,8 +23,8 @@ from ui.failures_view import View, label
 from ui.picker import pick
 
 SURVEY_SECONDS = 3.0
-_norm_forest = st.cache_resource(show_spinner=False, max_entries=16)(charts.norm_forest)
-_variant_forest = st.cache_resource(show_spinner=False, max_entries=16)(charts.variant_forest)
+FOREST_WIDTH = 324
+"""In pixels; the title of the axis needs as many."""
 CAUSES = (
     "Logistic regression of failing on all six properties at once, with slopes for each variant; "
     "images are compared with their own class. Lines: intervals that hold jointly at 95 % for all "
@@ -56,17 +59,15 @@ def show(view: View) -> None:
 
 def causes(view: View) -> FailureCauses:
     """`failure_causes` of the shown runs; computed once, shared, so never changed."""
-    runs = tuple((key, tuple(run.digest for run in group)) for key, group in view.runs.items())
-    return _cached_causes(runs, view.info.key, view)
+    return view.once("found", partial(_find_causes, view))
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _cached_causes(runs: tuple, dataset: str, _view: View) -> FailureCauses:
+def _find_causes(view: View) -> FailureCauses:
     predictions = {
-        key: [resources.predictions(run) for run in group] for key, group in _view.runs.items()
+        key: [resources.predictions(run) for run in group] for key, group in view.runs.items()
     }
-    norms = {key: group[0].variant.norm for key, group in _view.runs.items() if group[0].variant}
-    return failure_causes(predictions, norms, _properties(dataset, _view))
+    norms = {key: group[0].variant.norm for key, group in view.runs.items() if group[0].variant}
+    return failure_causes(predictions, norms, _properties(view.info.key, view))
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -78,18 +79,15 @@ def _properties(dataset: str, _view: View) -> pd.DataFrame:
 def _causes(view: View, found: FailureCauses) -> None:
     for sentence in answer(found):
         st.markdown(sentence)
-    left, right = st.columns(2, gap="large")
+    with st.grid(2, min_column_width=FOREST_WIDTH, gap="large"):
+        left, right = st.container(), st.container()
     with left:
         st.subheader("What sets a normalization apart", anchor=False)
-        chart = _norm_forest(found.causes)
-        st.altair_chart(
-            chart, key="causes", alt=charts.describe_effects(found.causes, "Interactions")
-        )
+        chart = _forest(view, "causes", found.causes, charts.norm_forest, "Interactions")
         download_row(chart, found.causes, f"causes-{view.info.key}")
     with right:
         st.subheader("Each variant", anchor=False)
-        chart = _variant_forest(found.slopes)
-        st.altair_chart(chart, key="slopes", alt=charts.describe_effects(found.slopes, "Slopes"))
+        chart = _forest(view, "slopes", found.slopes, charts.variant_forest, "Slopes")
         download_row(chart, found.slopes, f"slopes-{view.info.key}")
     a, b, r = found.correlated
     st.caption(
@@ -104,11 +102,27 @@ def _causes(view: View, found: FailureCauses) -> None:
     _differences(view, found)
 
 
+def _forest(
+    view: View,
+    name: str,
+    effects: pd.DataFrame,
+    make: Callable[[pd.DataFrame], alt.LayerChart],
+    what: str,
+) -> alt.LayerChart:
+    """Draws the chart that `make` makes; `what` are its effects, in words."""
+
+    def draw() -> alt.LayerChart:
+        chart = make(effects)
+        st.altair_chart(chart, key=name, alt=charts.describe_effects(effects, what))
+        return chart
+
+    return view.once(name, draw)
+
+
 def _differences(view: View, found: FailureCauses) -> None:
     with st.expander("How failing images differ, one property at a time"):
-        chart = _variant_forest(found.differences, charts.DIFFERENCE)
-        words = charts.describe_effects(found.differences, "Differences")
-        st.altair_chart(chart, key="differences", alt=words)
+        make = partial(charts.variant_forest, title=charts.DIFFERENCE)
+        chart = _forest(view, "differences", found.differences, make, "Differences")
         st.caption(
             "Mean of the failing images less mean of the others, in standard deviations within "
             "classes; intervals hold jointly at 95 %."
@@ -133,19 +147,29 @@ def _survey(view: View) -> None:
             seconds=SURVEY_SECONDS,
             compute=_compute,
         )
-    frame = survey_frame(
-        {
-            key: [known[run.name] for run in group if run.name in known]
-            for key, group in view.runs.items()
-        }
-    )
+    documents = {
+        key: [known[run.name] for run in group if run.name in known]
+        for key, group in view.runs.items()
+    }
+    stored = sha256(repr(documents).encode())
+    frame, answered, table = view.once(f"survey {stored}", partial(_read_survey, documents))
     if frame.empty:
         return
-    st.markdown(survey_answer(frame, {key: label(key) for key in view.runs}))
-    frame = frame.assign(**{end: frame[end].clip(-1, 1) for end in ("low", "high")})
-    pick(charts.survey_table(frame, {key: label(key) for key in view.runs}), key="survey")
+    st.markdown(answered)
+    pick(table, key="survey")
     st.caption(CHANGES.format(seeds=_seeds(frame["num_seeds"])))
     download_row(None, frame, f"failure-survey-{view.info.key}")
+
+
+def _read_survey(documents: dict[str, list[dict]]) -> tuple[pd.DataFrame, str, str]:
+    """The figures, the answer in words, and the table."""
+    frame = survey_frame(documents)
+    if frame.empty:
+        return frame, "", ""
+    labels = {key: label(key) for key in documents}
+    answered = survey_answer(frame, labels)
+    frame = frame.assign(**{end: frame[end].clip(-1, 1) for end in ("low", "high")})
+    return frame, answered, charts.survey_table(frame, labels)
 
 
 def _seeds(counts: pd.Series) -> str:

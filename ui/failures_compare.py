@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -32,8 +34,14 @@ SEEDS_INTERVAL = (
 
 def classes(view: View, key: str) -> None:
     """Accuracy per class with its interval, beside single seeds and the published figures."""
-    frame = class_figures(view, key)
     st.header("Accuracy per class", anchor=False)
+    chart, frame = view.once(f"classes {key}", partial(_class_chart, view, key))
+    st.caption(SEEDS_INTERVAL if len(view.runs[key]) > 1 else IMAGES_INTERVAL)
+    download_row(chart, frame, f"classes-{view.info.key}-{key}")
+
+
+def _class_chart(view: View, key: str) -> tuple[alt.LayerChart, pd.DataFrame]:
+    frame = class_figures(view, key)
     chart = charts.class_accuracy_chart(
         frame,
         color=tables.variant_color(key),
@@ -41,8 +49,7 @@ def classes(view: View, key: str) -> None:
         label=label(key),
     )
     st.altair_chart(chart, alt=classes_alt(frame, label(key)))
-    st.caption(SEEDS_INTERVAL if len(view.runs[key]) > 1 else IMAGES_INTERVAL)
-    download_row(chart, frame, f"classes-{view.info.key}-{key}")
+    return chart, frame
 
 
 def class_figures(view: View, key: str) -> pd.DataFrame:
@@ -88,7 +95,7 @@ def labels(view: View) -> dict[str, str]:
 
 def who_fails_where(view: View) -> None:
     """Every image on which any variant fails, beside how much the variants' failures overlap."""
-    table = count_failing_seeds(view.failures)
+    table = view.once("who", partial(count_failing_seeds, view.failures))
     st.header("Who fails where", anchor=False)
     if table.empty:
         st.success("No variant fails on any test image.")
@@ -117,7 +124,8 @@ def _who_sentence(view: View, table: pd.DataFrame, several: bool) -> str:
 def _who_table(view: View, table: pd.DataFrame, several: bool) -> None:
     rows = st.container()
     page = paged(len(table), WHO_PAGE_SIZE, WHO_PAGE)
-    html = tables.who_fails_table(
+    make = partial(
+        tables.who_fails_table,
         table[page],
         variants=labels(view),
         num_seeds={key: len(runs) for key, runs in view.runs.items()},
@@ -125,7 +133,7 @@ def _who_table(view: View, table: pd.DataFrame, several: bool) -> None:
         class_names=view.info.class_names,
     )
     with rows:
-        pick(html, key="who", on_pick=pick_image)
+        pick(view.once(f"who {page.start}", make), key="who", on_pick=pick_image)
     cells = "how many seeds fail" if several else "what the variant takes the image for"
     st.caption(
         f"Cells: {cells}; a dot where it is right. Images that fail in most variants come first."
@@ -137,7 +145,7 @@ def _overlap(view: View) -> None:
     if len(view.runs) < 2:
         return
     several = any(len(runs) > 1 for runs in view.runs.values())
-    frame = overlap(view.failures)
+    frame = view.once("overlap", partial(overlap, view.failures))
     st.subheader("Overlap of failures (Jaccard index)", anchor=False)
     pick(tables.overlap_table(frame, variants=labels(view)), key="overlap")
     st.caption(

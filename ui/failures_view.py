@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,12 +15,15 @@ from core.analysis.metrics import failures, mean_interval, wilson_interval
 from core.data.datasets import DatasetInfo, DatasetStatus, get_dataset
 from core.errors import DataError
 from core.training.runs import Predictions, Run
+from core.training.storage import sha256
 from ui import address, dataset_download, resources, state
 from ui.charts import VARIANT_LABELS
+from ui.failures_tables import variant_color
 
 VARIANT, SHOWN_SEED, IMAGE, PAGE = "variant_shown", "seed_shown", "image", "page"
 RESET_PAGE: dict[str, Any] = {"on_change": state.put, "args": [PAGE, 1]}
 """For widgets that change what is shown: it starts again on its first page."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,23 @@ class View:
     images: np.ndarray | None
     status: DatasetStatus
 
+    @cached_property
+    def digest(self) -> str:
+        """One word for all that decides what the page shows of these runs."""
+        runs = [
+            (key, label(key), variant_color(key), [(str(run.path), run.digest) for run in group])
+            for key, group in self.runs.items()
+        ]
+        return sha256(repr((self.info.key, self.images is None, runs)).encode())
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` returns and draws, from the last time if it was `name` of the same runs.
+
+        It may draw what cannot be clicked. Shared between sessions: read it, never change it.
+        """
+        made: T = _once(f"{self.digest} {name}", make)
+        return made
+
     def of_seed(self, seed: int) -> dict[str, pd.DataFrame]:
         """The failures of every variant that has a run of `seed`."""
         return {key: frames[seed] for key, frames in self.failures.items() if seed in frames}
@@ -46,6 +68,11 @@ class View:
 def label(key: str) -> str:
     """A variant in words."""
     return VARIANT_LABELS.get(key, key)
+
+
+@st.cache_resource(show_spinner=False, max_entries=100)
+def _once(key: str, _make: Callable[[], Any]) -> Any:
+    return _make()
 
 
 @st.cache_resource(show_spinner=False, max_entries=resources.MAX_CACHED_RUNS)

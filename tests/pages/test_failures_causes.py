@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import altair as alt
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import VARIANTS
+from core.config import VARIANT_LABELS, VARIANTS
+from ui import failures_causes, failures_compare
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "failures.py"
 
@@ -32,7 +34,7 @@ def survey(page: AppTest) -> str | None:
 
 @pytest.fixture(scope="module")
 def shipped() -> AppTest:
-    """All seeds of the shipped digits; read only."""
+    """All seeds of the shipped digits."""
     return opened()
 
 
@@ -55,6 +57,36 @@ def test_every_figure_is_shown_with_a_description_and_can_be_taken_along(shipped
     names = [button.proto.help for button in shipped.get("download_button")]
     for name in ("causes", "slopes", "differences", "failure survey"):
         assert f"Download {name} digits as CSV" in names
+
+
+def test_what_was_drawn_once_is_shown_again_and_not_made_again(shipped, monkeypatch):
+    def drawn() -> list[str]:
+        charts = [chart.proto.SerializeToString() for chart in shipped.get("vega_lite_chart")]
+        return [*charts, survey(shipped)]
+
+    def refuse(*_, **__):
+        raise AssertionError("made again")
+
+    first = drawn()
+    assert len(first) == 5
+    for place, name in (
+        (failures_causes, "failure_causes"),
+        (failures_causes, "survey_frame"),
+        (failures_compare, "count_failing_seeds"),
+        (failures_compare, "overlap"),
+        (failures_compare.metrics, "per_class_accuracy"),
+        (alt.LayerChart, "to_dict"),
+    ):
+        monkeypatch.setattr(place, name, refuse)
+    shipped.run()
+    assert not shipped.exception and drawn() == first
+
+
+def test_another_name_of_a_variant_is_shown_at_once(shipped, monkeypatch):
+    monkeypatch.setitem(VARIANT_LABELS, "gn", "Something else")
+    shipped.run()
+    assert "Something else" in survey(shipped)
+    assert any("of Something else for" in c.proto.alt for c in shipped.get("vega_lite_chart"))
 
 
 def test_the_survey_of_the_shipped_runs_is_there_at_once(shipped):
