@@ -12,6 +12,11 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import IDLE, serving
 
 PATH = "/failures?dataset=digits&seed=1"
+BEYOND = """() => [...document.querySelectorAll('svg.marks text')].filter((text) => {
+  const [inner, outer] = [text, text.closest('svg')].map((part) => part.getBoundingClientRect());
+  return inner.width && (inner.right > outer.right + 2 || inner.left < outer.left - 2);
+}).map((text) => text.textContent)"""
+"""What is written in charts and cut off at a side."""
 MISTAKE = '.confusion button[data-pick*="-"]:not(th button)'
 
 
@@ -129,6 +134,33 @@ def test_a_narrow_screen_shows_everything_without_sideways_scrolling(tab, server
     opened.check()
 
 
+def test_the_filter_by_other_variants_survives_a_change_of_page_and_a_reload(tab, server):
+    opened = tab()
+    page = opened.open(f"{server}{PATH}&also=Layer+norm")
+    expect(page).to_have_url(re.compile("also=ln(&|$)"))
+    shown = count(page)
+    page.get_by_role("link", name="Curves").click()
+    page.get_by_role("heading", name="Curves", level=1).wait_for()
+    page.get_by_role("link", name="Failures").click()
+    expect(page.locator(".tiles li")).to_have_count(shown)
+    expect(page).to_have_url(re.compile("also=ln(&|$)"))
+    page.reload()
+    expect(page.locator(".tiles li")).to_have_count(shown)
+    expect(page.locator(".st-key-chosen-also [data-tag]")).to_have_text(["Layer norm"])
+    opened.check()
+
+
+@pytest.mark.parametrize("width", [1280, 1140, 1000, 390])
+def test_the_legends_of_the_charts_are_whole(tab, shipped, width):
+    opened = tab(width=width, height=900)
+    page = opened.open(f"{shipped}/failures?dataset=mnist")
+    legend = page.locator("svg.marks").first.locator(".role-legend-label text")
+    expect(legend).to_have_text(["mean over seeds", "single seeds", "published"])
+    page.wait_for_timeout(1500)  # charts take their width a moment later
+    assert page.evaluate(BEYOND) == []
+    opened.check()
+
+
 def test_alone_and_without_images_it_offers_them_and_shows_the_rest(
     tab, chromium, checkpoints, tmp_path, monkeypatch
 ):
@@ -138,5 +170,5 @@ def test_alone_and_without_images_it_offers_them_and_shows_the_rest(
         page = opened.open(f"{address}/?dataset=mnist")
         expect(page.get_by_role("button", name="Download mnist", exact=False)).to_be_visible()
         expect(page.locator(".tiles li")).to_have_count(50)
-        assert page.locator("img[src^='data:']").count() == 0
+        assert page.locator("[data-testid=stMain] img[src^='data:']").count() == 0
         opened.check()

@@ -112,17 +112,6 @@ def test_the_address_reproduces_the_filters(open_page):
     assert marked == [f"{target}-{predicted}"]
 
 
-def test_also_and_only_fails_in(open_page, tmp_path):
-    page = open_page(errors=150)
-    root = tmp_path / "checkpoints"
-    sets = {key: failed(root, key) for key in VARIANTS}
-    page.multiselect(key="also").set_value(["ln"]).run()
-    assert headings(page)[0] == f"{len(sets['gn'] & sets['ln'])} of 150 failures"
-    page.multiselect(key="also").set_value(["ln", "no_other"]).run()
-    alone = (sets["gn"] & sets["ln"]).difference(*(sets[key] for key in list(VARIANTS)[2:]))
-    assert 0 < len(alone) < 60 and set(tiles(page)) == alone
-
-
 def test_more_than_a_page_of_failures(open_page):
     page = open_page(errors=150, query={"page": "3"})
     assert len(tiles(page)) == 30
@@ -137,7 +126,7 @@ def test_a_page_that_does_not_exist_is_the_first(open_page, page):
 
 
 @pytest.mark.parametrize(
-    "query", [{"true": "x", "taken": "11"}, {"image": "99999"}, {"percent": "-5"}, {"also": "gn"}]
+    "query", [{"true": "x", "taken": "11"}, {"image": "99999"}, {"percent": "-5"}]
 )
 def test_nonsense_in_the_address_is_ignored(open_page, query):
     page = open_page(errors=20, query=query)
@@ -247,15 +236,6 @@ def test_torch_is_not_imported():
     code += "assert not page.exception; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "False"
-
-
-def test_a_filter_survives_only_where_it_makes_sense(open_page):
-    page = open_page(errors=150)
-    page.multiselect(key="also").set_value(["ln", "ln_l2"]).run()
-    choose(page, "ln")
-    assert not page.exception and page.multiselect(key="also").value == ["ln_l2"]
-    choose(page, "gn")
-    assert not page.exception and page.multiselect(key="also").value == ["ln_l2"]
 
 
 def test_changing_the_data_set_keeps_the_page_alive(open_page):
