@@ -48,7 +48,7 @@ class _Named:
     def _say_refused(self, chosen: Any, what: str, shown: str) -> None:
         asked = self.refused(chosen)
         if asked is not None:
-            words = f"The address asks for {what} {asked[:40]}, which does not exist."
+            words = f"The address asks for {what} {asked[:40]}, which cannot be chosen here."
             st.warning(escape(f"{words} This is {shown}."), icon=":material/link_off:")
 
 
@@ -100,11 +100,17 @@ class Choice(_Named):
 class Several(_Named):
     """Some of `options`, key → label, under `name`: `variants=gn&variants=ln`.
 
-    All of them, which the address leaves out, until some are chosen. A label in the address counts
-    as its key, because older links name labels.
+    Until some are chosen all of them, or none if `none_first`; the address leaves that out. A
+    label in the address counts as its key, because older links name labels.
     """
 
     options: Mapping[str, str]
+    none_first: bool = False
+
+    @property
+    def default(self) -> list[str]:
+        """What is chosen where the address says nothing."""
+        return [] if self.none_first else list(self.options)
 
     def widget(self) -> dict[str, Any]:
         """Arguments for the widget, which starts from the address where that is new.
@@ -126,7 +132,7 @@ class Several(_Named):
     def _read(self, asked: Sequence[str]) -> list[str]:
         keys = _by_text(self.options)
         found = {keys[text] for text in asked if text in keys}
-        shown = [key for key in self.options if key in found] or list(self.options)
+        shown = [key for key in self.options if key in found] or self.default
         unknown = [text for text in asked if text not in keys]
         state.put(self._refused, (", ".join(unknown), shown) if unknown else None)
         return shown
@@ -135,19 +141,20 @@ class Several(_Named):
         """What was `chosen` among the options shown before, as a choice among these."""
         options, before = list(self.options), state.value(self._offered)
         if chosen is None or before == options:
-            return options if chosen is None else chosen
-        kept = [key for key in options if key in chosen]
-        return options if set(chosen) == set(before or ()) else kept or options
+            return self.default if chosen is None else chosen
+        were_all = not self.none_first and set(chosen) == set(before or ())
+        return options if were_all else [key for key in options if key in chosen] or self.default
 
     def settle(self, chosen: Sequence[str], *, what: str) -> list[str]:
         """`chosen` in the order of the options; writes it into the address as `Choice` does."""
         ordered = [key for key in self.options if key in chosen]
-        wanted = ordered if len(ordered) < len(self.options) else []
+        wanted = ordered if ordered != self.default else []
         if wanted and set(st.query_params.get_all(self.name)) != set(wanted):
             st.query_params[self.name] = wanted
         elif not wanted and self.name in st.query_params:
             del st.query_params[self.name]
-        names = ", ".join(self.options[key] for key in wanted) or "all that there are"
+        nothing_said = "none" if self.none_first else "all that there are"
+        names = ", ".join(self.options[key] for key in wanted) or nothing_said
         self._say_refused(ordered, what, names)
         return ordered
 

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from ui.charts import DATA_SET, PADDING, titled
+from ui.charts import DATA_SET, PADDING, legend, titled
 
 ROW_HEIGHT = 26
-FRAME_HEIGHT, LEGEND_ROW = 66, 24
-"""Axis and title, and each row of the legend, which Streamlit fits into the height."""
-LEGEND_COLUMNS = 2
-"""As many entries as fit beside each other in 288 pixels, on a phone and in a narrow column."""
+FRAME_HEIGHT = 110
+"""Axis, title and legend, which Streamlit fits into the height."""
 ONE_RUN, MEAN, SINGLE, PUBLISHED = "this run", "mean over seeds", "single seeds", "published"
 SHAPES = {ONE_RUN: "circle", MEAN: "circle", SINGLE: "M0,-0.8L0,0.8", PUBLISHED: "diamond"}
 INK = "#7F8894"
@@ -36,7 +34,7 @@ def class_accuracy_chart(
     def by_kind(values: dict[str, str]) -> alt.Scale:
         return alt.Scale(domain=kinds, range=[values.get(kind, "transparent") for kind in kinds])
 
-    legend = alt.Legend(title=None, orient="top", columns=LEGEND_COLUMNS)
+    said = legend(kinds)
     base = alt.Chart(frame).encode(
         y=alt.Y("class:N", sort=list(order), title="Class", axis=alt.Axis(labelOverlap=False)),
     )
@@ -46,9 +44,9 @@ def class_accuracy_chart(
     )
     marks = base.mark_point(size=70, strokeWidth=2, opacity=1).encode(
         x=x,
-        shape=alt.Shape("kind:N", scale=by_kind(SHAPES), legend=legend),
-        stroke=alt.Stroke("kind:N", scale=by_kind(strokes), legend=legend),
-        fill=alt.Fill("kind:N", scale=by_kind(fills), legend=legend),
+        shape=alt.Shape("kind:N", scale=by_kind(SHAPES), legend=said),
+        stroke=alt.Stroke("kind:N", scale=by_kind(strokes), legend=said),
+        fill=alt.Fill("kind:N", scale=by_kind(fills), legend=said),
         tooltip=[
             alt.Tooltip("class:N", title="Class"),
             alt.Tooltip("kind:N", title="Figure"),
@@ -58,8 +56,8 @@ def class_accuracy_chart(
         ],
     )
     intervals = interval.encode(x=alt.X("low_percent:Q"), x2=alt.X2("high_percent:Q"))
-    height = ROW_HEIGHT * len(order) + FRAME_HEIGHT + LEGEND_ROW * -(-len(kinds) // LEGEND_COLUMNS)
+    height = ROW_HEIGHT * len(order) + FRAME_HEIGHT
     chart = (intervals + marks).properties(height=height, padding=PADDING)
     of_variant = f" of {label}" if label else ""
-    said = "Lines: 95 % intervals." if {ONE_RUN, MEAN} & set(kinds) else ""
-    return titled(chart, f"Test accuracy{of_variant} for each class, {DATA_SET}", said)
+    lines = "Lines: 95 % intervals." if {ONE_RUN, MEAN} & set(kinds) else ""
+    return titled(chart, f"Test accuracy{of_variant} for each class, {DATA_SET}", lines)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,7 +10,6 @@ import streamlit as st
 from ui import address, state
 from ui.failures_data import filter_failures
 from ui.failures_view import PAGE, RESET_PAGE, View, label
-from ui.markdown import escape
 
 TRUE, TAKEN, PERCENT, ALSO = "true", "taken", "percent", "also"
 ANY, NO_OTHER = -1, "no_other"
@@ -20,37 +17,11 @@ NO_OTHER_NAME = {NO_OTHER: "no other variant"}
 FULL_RANGE = (0, 100)
 
 
-@dataclass(frozen=True)
-class _SomeOrNone(address.Several):
-    """As `Several`, but none of `options` until some are chosen."""
-
-    def _read(self, asked: Sequence[str]) -> list[str]:
-        if {*self.options, *self.options.values()}.intersection(asked):
-            return super()._read(asked)
-        state.put(self._refused, (", ".join(asked), []) if asked else None)
-        return []
-
-    def _carried(self, chosen: list[str] | None) -> list[str]:
-        return [key for key in chosen or [] if key in self.options]
-
-    def settle(self, chosen: Sequence[str], *, what: str) -> list[str]:
-        """Writes what was chosen into the address; says what that asks for in vain."""
-        if chosen and set(chosen) != set(state.all_requested(self.name)):
-            st.query_params[self.name] = chosen
-        elif not chosen and self.name in st.query_params:
-            del st.query_params[self.name]
-        asked = self.refused(chosen)
-        if asked is not None:
-            words = escape(f"The address asks for {what} {asked[:40]}")
-            st.warning(f"{words}, which cannot be chosen here.", icon=":material/link_off:")
-        return list(chosen)
-
-
 CLEARED: dict[str, Any] = {
     TRUE: ANY,
     TAKEN: ANY,
     PERCENT: FULL_RANGE,
-    _SomeOrNone(ALSO, {}).key: [],
+    address.Several(ALSO, {}).key: [],
     PAGE: 1,
 }
 
@@ -63,11 +34,12 @@ def filters(view: View, key: str, seed: int) -> pd.DataFrame:
         _class_filter(view, name, bound)
         for name, bound in (("True label", TRUE), ("Taken for", TAKEN))
     )
-    choice = _SomeOrNone(ALSO, {name: label(name) for name in others} | NO_OTHER_NAME)
+    options = {name: label(name) for name in others} | NO_OTHER_NAME
+    choice = address.Several(ALSO, options, none_first=True)
     also = st.multiselect(
         "Also fails in",
-        list(choice.options),
-        format_func=lambda name: choice.options.get(name, name),
+        list(options),
+        format_func=lambda name: options.get(name, name),
         placeholder="any variant",
         width=210,
         help="Images on which all chosen variants fail as well. Add “no other variant” for those "

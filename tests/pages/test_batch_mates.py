@@ -80,11 +80,11 @@ def test_mates_of_the_address_are_in_the_batch():
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({"index": "360"}, "test image 360, which does not exist"),
-        ({"mates": "1,400"}, "mates 1,400, which does not exist"),
-        ({"mates_class": "ten"}, "class ten, which does not exist"),
-        ({"flip": "gn"}, "network gn, which does not exist"),
-        ({"shift": "fire"}, "shift fire, which does not exist"),
+        ({"index": "360"}, "test image 360, which cannot be chosen here"),
+        ({"mates": "1,400"}, "mates 1,400, which cannot be chosen here"),
+        ({"mates_class": "ten"}, "class ten, which cannot be chosen here"),
+        ({"flip": "gn"}, "network gn, which cannot be chosen here"),
+        ({"shift": "fire"}, "shift fire, which cannot be chosen here"),
     ],
 )
 def test_a_wrong_address_is_said(query, said):

@@ -122,7 +122,7 @@ def test_a_link_that_names_labels_still_opens_and_a_wrong_one_is_said(fake_check
     app = page(variants=["Layer norm", "nonsense"])
     assert variants(app) == ["ln"] and app.query_params["variants"] == "ln"
     [warning] = [part.value for part in app.warning]
-    asked = "The address asks for the variant nonsense, which does not exist."
+    asked = "The address asks for the variant nonsense, which cannot be chosen here."
     assert warning == f"{asked} This is Layer norm."
     choice(app, "chosen-variants").set_value(["gn", "ln"]).run()
     assert variants(app) == ["gn", "ln"] and not app.warning

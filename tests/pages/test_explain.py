@@ -145,11 +145,11 @@ def test_the_address_names_variant_and_image(key):
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({"index": "360"}, "test image 360, which does not exist"),
-        ({"variant": "bn"}, "the variant bn, which does not exist"),
-        ({"method": "lime"}, "the method lime, which does not exist"),
-        ({"target": "5-5"}, "the explained output 5-5, which does not exist"),
-        ({"baseline": "/etc/passwd"}, "the baseline /etc/passwd, which does not exist"),
+        ({"index": "360"}, "test image 360, which cannot be chosen here"),
+        ({"variant": "bn"}, "the variant bn, which cannot be chosen here"),
+        ({"method": "lime"}, "the method lime, which cannot be chosen here"),
+        ({"target": "5-5"}, "the explained output 5-5, which cannot be chosen here"),
+        ({"baseline": "/etc/passwd"}, "the baseline /etc/passwd, which cannot be chosen here"),
     ],
 )
 def test_a_wrong_address_is_said_and_the_default_shown(query, said):

@@ -93,8 +93,8 @@ def test_a_variant_or_seed_that_does_not_exist_is_said(open_page):
     page = open_page({"digits": (1, 2)}, query={"variant_shown": "layer", "seed_shown": "9"})
     assert not page.exception and page.markdown[1].value.startswith("**Group norm (seed 1)")
     assert [warning.value for warning in page.warning] == [
-        "The address asks for the variant layer, which does not exist. This is Group norm.",
-        "The address asks for seed 9, which does not exist. This is seed 1.",
+        "The address asks for the variant layer, which cannot be chosen here. This is Group norm.",
+        "The address asks for seed 9, which cannot be chosen here. This is seed 1.",
     ]
 
 

@@ -138,7 +138,7 @@ def test_a_failure_can_be_chosen_and_the_choice_starts_with_all_images():
 def test_a_severity_out_of_range_is_said():
     app = opened(index="0", rotation="90")
     [warning] = [part.value for part in app.warning]
-    assert "rotation = 90, which does not exist" in warning and "\n" not in warning
+    assert "rotation = 90, which cannot be chosen here" in warning and "\n" not in warning
     assert all(clean == now for clean, now in rows(app).values())
 
 

@@ -86,5 +86,6 @@ def test_the_address_names_the_variant_by_its_key(asked, shown, warns):
     page.run()
     assert f"The network of {VARIANTS[shown].label}," in drawings(page)[3]
     assert page.query_params["variant"] == shown
-    said = "The address asks for the variant nonsense, which does not exist. This is Group norm."
-    assert [warning.value for warning in page.warning] == [said] * warns
+    asked = "The address asks for the variant nonsense, which cannot be chosen here."
+    said = [f"{asked} This is Group norm."] * warns
+    assert [warning.value for warning in page.warning] == said

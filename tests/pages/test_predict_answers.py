@@ -171,7 +171,7 @@ def test_several_seeds_say_how_many_agree():
 
 def test_a_seed_that_does_not_exist_is_said():
     app = opened(entry(READ), seed="all", explained_seed="77")
-    assert "The address asks for seed 77, which does not exist." in texts(app.warning)
+    assert "The address asks for seed 77, which cannot be chosen here." in texts(app.warning)
 
 
 def test_all_ten_probabilities_come_on_request():
