@@ -36,8 +36,6 @@ LEGEND: dict[str, Any] = {
     "labelLimit": 130,  # pixels; what is longer ends in dots
     "symbolOpacity": 1,
 }
-SIGN_WIDTH, LETTER_WIDTH = 30, 6
-"""In pixels: what a legend's sign takes with the room about it, and a letter beside it."""
 SHORT_LABEL = 24
 """Letters of a name of which three fit beside each other on a phone."""
 INK, INK_ON_DARK = "#4A5563", "#B4BECA"
@@ -85,11 +83,13 @@ def _lines(label: str, short: bool) -> str | list[str]:
     return [name, rest.removesuffix(")")] if bracket else name
 
 
-def legend(labels: Iterable[str], **more: Any) -> alt.Legend:
-    """A legend above the chart, in as many columns as the chart has room for."""
-    column = SIGN_WIDTH + LETTER_WIDTH * max(map(len, labels))
-    columns = alt.ExprRef(f"max(1, floor(width / {column}))")
-    return alt.Legend(title=None, columns=columns, **{**LEGEND, **more})
+def legend(**more: Any) -> alt.Legend:
+    """A legend above the chart, for charts of 288 pixels too.
+
+    Vega does not break a line that is too long for the chart, and does not follow a number of
+    columns that depends on the width when a window changes.
+    """
+    return alt.Legend(title=None, columns=2, **{**LEGEND, **more})
 
 
 def variant_legend(shown: Iterable[str] = VARIANTS, *, offset: int = 4) -> alt.Legend:

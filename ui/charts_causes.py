@@ -95,7 +95,7 @@ def _forest(
     )
     short = {key: labels.get(key, key).replace(" norm", "") for key in keys}
     expression = f"{json.dumps(short)}[datum.value]"
-    said = legend(short.values(), labelExpr=expression)
+    said = legend(labelExpr=expression)
     color = alt.Color(
         "group:N", scale=alt.Scale(domain=keys, range=[colors[key] for key in keys]), legend=said
     )

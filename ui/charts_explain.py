@@ -211,15 +211,14 @@ def channels_chart(frame: pd.DataFrame, *, label: str, about: str) -> alt.LayerC
     long["part"] = long["part"].map({key: words for key, (words, _) in PARTS.items()})
     long["rank"] = long["part"].map({words: n for n, (words, _) in enumerate(PARTS.values())})
     x = alt.X("channel:O", title="Channel", axis=alt.Axis(labelAngle=0, ticks=False))
-    parts, colors = (list(side) for side in zip(*PARTS.values(), strict=True))
-    scale = alt.Scale(domain=parts, range=colors)
+    scale = alt.Scale(domain=[p for p, _ in PARTS.values()], range=[c for _, c in PARTS.values()])
     bars = (
         alt.Chart(long)
         .mark_bar()
         .encode(
             x=x,
             y=alt.Y("value:Q", title="Part of the margin (logits)"),
-            color=alt.Color("part:N", scale=scale, legend=legend(parts)),
+            color=alt.Color("part:N", scale=scale, legend=legend()),
             order=alt.Order("rank:Q"),
             tooltip=[
                 alt.Tooltip("channel:O", title="Channel"),

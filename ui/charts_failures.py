@@ -34,7 +34,7 @@ def class_accuracy_chart(
     def by_kind(values: dict[str, str]) -> alt.Scale:
         return alt.Scale(domain=kinds, range=[values.get(kind, "transparent") for kind in kinds])
 
-    said = legend(kinds)
+    said = legend()
     base = alt.Chart(frame).encode(
         y=alt.Y("class:N", sort=list(order), title="Class", axis=alt.Axis(labelOverlap=False)),
     )

@@ -207,5 +207,5 @@ def _kind_color(frame: pd.DataFrame, color: str) -> alt.Color:
     return alt.Color(
         "kind:N",
         scale=alt.Scale(domain=kinds, range=shades),
-        legend=legend(kinds, symbolType="square"),
+        legend=legend(symbolType="square"),
     )

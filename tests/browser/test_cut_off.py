@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from playwright.sync_api import TimeoutError
 
 from tests.browser.test_pages import PAGES
 
@@ -37,5 +40,7 @@ def test_nothing_is_cut_off(name, shipped, tab):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(1500)  # charts take their width a moment later
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_function(f"({CUT_OFF})().length === 0", timeout=15_000)
         assert page.evaluate(CUT_OFF) == [], f"at {width} px"
     opened.check()

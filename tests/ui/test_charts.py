@@ -13,7 +13,6 @@ from ui.charts import (
     DATA_SET,
     INK,
     INK_ON_DARK,
-    legend,
     titled,
     to_png,
     to_svg,
@@ -94,21 +93,6 @@ def test_exported_files_write_labels_out_that_a_page_cuts_off():
     assert to_svg(panels).decode().count(long) >= 2
     assert to_svg(panels).decode().count("…") == 0
     assert '"labelLimit": 40' in panels.to_json()
-
-
-def test_a_legend_takes_as_many_columns_as_there_is_room_for():
-    labels = ["convolution weights", "normalization", "average pooling"]
-    frame = pd.DataFrame({"kind": labels, "value": [1, 2, 3]})
-    color = alt.Color("kind:N", legend=legend(labels))
-    bars = alt.Chart(frame).mark_bar().encode(x="value:Q", color=color)
-
-    def size(width: int) -> list[int]:
-        svg = to_svg(bars.properties(width=width, height=20)).decode()
-        return [int(number) for number in re.findall(r'(?:width|height)="(\d+)', svg)[:2]]
-
-    (narrow, high), (wide, low) = size(150), size(600)
-    assert narrow < 150 + 60 and wide < 600 + 60  # the axis beside it, and no more
-    assert high - low > 2 * 12  # two more rows
 
 
 def test_numbers_in_charts_can_be_read_on_both_themes():
