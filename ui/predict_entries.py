@@ -48,12 +48,13 @@ class Entry:
 
 class Preparation(NamedTuple):
     """One of `preprocess.POLARITIES`, whether nothing is to be cropped and centred, and else one
-    of `preprocess.CENTRINGS`, that of the data set.
+    of `preprocess.CENTRINGS`, that of the data set, and whether it was drawn on the black board.
     """
 
     polarity: str = "auto"
     as_is: bool = False
     centring: str = "mass"
+    on_board: bool = False
 
 
 class Brought(NamedTuple):
@@ -153,11 +154,11 @@ def _read(
     digest: str, preparation: Preparation, _content: bytes
 ) -> tuple[Preprocessed, ...] | ImageError:
     """The digits in a picture, or why it is refused; kept for as long as the session lasts."""
-    polarity, as_is, centring = preparation
+    polarity, as_is, centring, on_board = preparation
     try:
         picture = read_picture(_content)
         if as_is:  # turned over only if that is asked for
             return (use_as_is(picture, polarity=polarity.replace("auto", "light_on_dark")),)
-        return find_digits(picture, polarity=polarity, centring=centring)
+        return find_digits(picture, polarity=polarity, centring=centring, on_board=on_board)
     except ImageError as error:
         return error

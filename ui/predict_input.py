@@ -162,7 +162,7 @@ def _choose_preparation(way: str) -> Preparation:
         polarity = "light_on_dark"
         if way != DRAW:
             polarity = _control("Ink", POLARITY, POLARITY_LABELS, POLARITY_HELP)
-    return Preparation(polarity, prepare == AS_IS)
+    return Preparation(polarity, prepare == AS_IS, on_board=way == DRAW)
 
 
 PREPARATION_HELP = (

@@ -42,14 +42,21 @@ class Ink:
         return BLURRED_EDGE if self.is_photographed else MIN_INK
 
 
-def find_ink(levels: np.ndarray) -> Ink:
-    """The dark ink in `levels` (H, W) uint8; nothing is inked where there is none."""
-    return _drawn(levels) if is_even(levels) else _photographed(levels)
+def find_ink(levels: np.ndarray, paper: int | None = None) -> Ink:
+    """The dark ink in `levels` (H, W) uint8; nothing is inked where there is none.
 
-
-def _drawn(levels: np.ndarray) -> Ink:
+    `paper` is its level in a drawing that was made on it; then ink may cover any of the border.
+    Else the border tells the level, and whether this is a photograph.
+    """
+    if paper is not None:
+        return _drawn(levels, paper)
+    if not is_even(levels):
+        return _photographed(levels)
     paper = background(levels)
-    noise = np.percentile(np.abs(border(levels).astype(float) - paper), 95)
+    return _drawn(levels, paper, np.percentile(np.abs(border(levels).astype(float) - paper), 95))
+
+
+def _drawn(levels: np.ndarray, paper: int, noise: float = 0) -> Ink:
     values = np.maximum(paper - levels.astype(np.float32) - noise, 0) / 255
     strongest = values.max()
     if strongest * 255 < MIN_CONTRAST // 2:

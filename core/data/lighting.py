@@ -30,7 +30,7 @@ def background(levels: np.ndarray) -> int:
 def is_even(levels: np.ndarray) -> bool:
     """Whether 95 % of the border of `levels` (H, W) lie near one level, as in drawings and scans.
 
-    Ink that crosses the border counts as uneven, which does no harm.
+    Ink that covers more of the border counts as uneven.
     """
     away = np.abs(border(levels).astype(float) - background(levels))
     return bool(np.mean(away <= EVEN * np.ptp(levels)) >= 0.95)

@@ -88,22 +88,23 @@ def _covered(digit: Preprocessed) -> int:
 
 
 def find_digits(
-    picture: Picture, *, polarity: str = "auto", centring: str = "mass"
+    picture: Picture, *, polarity: str = "auto", centring: str = "mass", on_board: bool = False
 ) -> tuple[Preprocessed, ...]:
     """All digits in `picture` in reading order; digits that touch each other count as one.
 
     What has 28×28 pixels already is not moved or scaled: a data set's digit, saved as a picture,
     comes out unchanged. `polarity` is one of `POLARITIES`; for "auto" the background, most of the
     border, decides. `centring` is one of `CENTRINGS`, as the data set has it that the networks
-    know (`DatasetInfo.centring`). Raises `ImageError` where there is no ink.
+    know (`DatasetInfo.centring`). `on_board` says that light ink was drawn on black: nothing is
+    to be found out then, and ink may cover the border. Raises `ImageError` where there is no ink.
     """
     if centring not in CENTRINGS:
         raise UsageError(f"Unknown centring {centring!r}: choose from {', '.join(CENTRINGS)}.")
     if picture.levels.shape == (IMAGE_SIZE, IMAGE_SIZE):
         return (use_as_is(picture, polarity=polarity),)
     grey = reduce(picture.levels, MAX_SIDE)
-    bright, was_inverted = _light_on_dark(grey, polarity)
-    ink = find_ink(255 - bright)
+    bright, was_inverted = _light_on_dark(grey, "light_on_dark" if on_board else polarity)
+    ink = find_ink(255 - bright, 255 if on_board else None)
     labels, marks, number_small = find_marks(ink.inked)
     if not marks:
         raise ImageError(

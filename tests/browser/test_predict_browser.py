@@ -48,6 +48,16 @@ def test_a_digit_drawn_with_the_mouse_gets_six_answers_while_it_is_drawn(shipped
     opened.check()
 
 
+@pytest.mark.parametrize("digit", ["7 at the top", "4 at all edges"])
+def test_a_digit_drawn_up_to_the_edge_is_read_as_it_is_drawn(digit, shipped, tab):
+    opened = tab()
+    page = open_way(opened, shipped, "draw", "dataset=mnist")
+    draw_digit(page, digit)
+    expect(verdict(page)).to_have_text(f"All 6 variants read it as {digit[0]}.")
+    expect(page.get_by_text("The light is uneven")).to_have_count(0)
+    opened.check()
+
+
 def test_undo_and_a_change_of_page_leave_the_strokes(shipped, tab):
     opened = tab()
     page = open_way(opened, shipped, "draw", "dataset=mnist")

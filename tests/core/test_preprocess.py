@@ -129,6 +129,23 @@ def test_ink_may_touch_the_border():
     assert background(page) == 0 and find_polarity(page) == "light_on_dark"
 
 
+def test_ink_on_the_board_is_kept_where_it_covers_the_border():
+    large = np.kron(DIGIT, np.ones((10, 10), np.uint8))
+    (top, bottom), (left, right) = (np.flatnonzero(large.any(axis=a))[[0, -1]] for a in (1, 0))
+    (whole,) = find_digits(Picture(large), on_board=True)
+    for page in (large[top:], large[:, left:], large[top : bottom + 1, left : right + 1]):
+        (found,) = find_digits(Picture(page), on_board=True)
+        assert found.notices == () and "evened" not in found.steps
+        np.testing.assert_array_equal(check(found), whole.image)
+
+
+def test_a_drawing_whose_ink_covers_half_of_the_border_is_not_turned_over():
+    page = np.zeros((280, 280), np.uint8)
+    page[:30] = page[:, :30] = page[-30:] = 255  # a large C
+    (found,) = find_digits(Picture(page), on_board=True)
+    assert found.image[14, 20] == 0 and found.image[5, 20] > 200 and found.notices == ()
+
+
 def test_a_polarity_that_leaves_nothing_is_refused():
     with pytest.raises(ImageError, match="polarity: choose the other one") as error:
         read_image(encode(PAPER), polarity="light_on_dark")
