@@ -8,8 +8,9 @@ if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 import streamlit as st
 
+from core.analysis.resolution_sentence import judged
 from ui import nuisance_greeting, nuisance_settings, overview_view, resources, sidebar
-from ui.overview_data import run_table, variant_table
+from ui.overview_data import how_made, run_table, variant_table
 
 selection = sidebar.render()
 
@@ -28,7 +29,7 @@ greeting = st.container()
 overview_view.accuracies(variants, runs)
 overview_view.side_by_side(variants)
 with verdict, st.spinner("Comparing all pairs of variants…"):
-    pairs = resources.compare(selection.by_variant)
+    pairs = judged(resources.compare(selection.by_variant), how_made(selection.by_variant))
     overview_view.verdict(pairs, selection)
 overview_view.pair_matrix(pairs)
 overview_view.single_runs(runs)

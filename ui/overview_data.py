@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from core.analysis.metrics import mean_interval, wilson_interval
-from core.config import VARIANTS, Variant, variant_label
+from core.config import VARIANTS, Recipe, Variant, variant_label
 from core.published import SUMMARY
 from core.training.runs import Run
 
@@ -80,6 +80,14 @@ def _variant_row(runs: Sequence[Run], dataset: str) -> dict:
         "published_percent": published.last_accuracy_percent if published else math.nan,
         "train_seconds": single["train_seconds"].mean(),
         "device": ", ".join(dict.fromkeys(single["device"])),
+    }
+
+
+def how_made(by_variant: Mapping[str, Sequence[Run]]) -> dict[str, tuple[Variant, Recipe]]:
+    """The settings, the length and the recipe that the runs of each variant share."""
+    return {
+        key: (_variant(runs[0]), Recipe(**runs[0].info["recipe"]))
+        for key, runs in by_variant.items()
     }
 
 

@@ -12,6 +12,7 @@ from ui import state
 from ui.charts import VARIANT_LABELS
 from ui.charts_overview import PAIRS_LEGEND, accuracy_chart, accuracy_legend, pairs_chart
 from ui.downloads import download_row
+from ui.overview_data import how_made
 from ui.state import Selection
 
 NUMBER = st.column_config.NumberColumn
@@ -20,7 +21,8 @@ TEXT = st.column_config.TextColumn
 
 def verdict(pairs: pd.DataFrame, selection: Selection) -> None:
     """What these numbers can tell apart: the answer first, then what stands behind it."""
-    answer, _, detail = resolution_sentence(pairs, VARIANT_LABELS).partition(". ")
+    said = resolution_sentence(pairs, VARIANT_LABELS, how_made(selection.by_variant))
+    answer, _, detail = said.partition(". ")
     images = selection.runs[0].final["num_images"]
     runs = "1 run" if len(selection.runs) == 1 else f"{len(selection.runs)} runs"
     st.subheader(answer.removesuffix(".") + ".", anchor=False)
@@ -98,6 +100,8 @@ def pair_matrix(pairs: pd.DataFrame) -> None:
         return
     st.subheader("Pair by pair", anchor=False)
     st.caption(f"Accuracy of the row less that of the column, in percentage points. {PAIRS_LEGEND}")
+    if pairs["unequal_lengths"].any():
+        st.caption(UNEQUAL)
     num_resolved = int(pairs["resolved"].sum())
     st.altair_chart(
         pairs_chart(pairs=pairs, dark=state.is_dark()),
@@ -142,6 +146,7 @@ def explanation(selection: Selection) -> None:
         st.markdown(PAIRS)
 
 
+UNEQUAL = "Nor has a pair a colour that was trained for different lengths other than the published."
 ONE_SEED = """
 **Interval of one seed.** One network got *e* of *n* test images wrong. Another *n* images of the
 same kind would give another count; Wilson's score interval holds the accuracies that are compatible
@@ -163,5 +168,6 @@ the variant itself if it has five or more, else pooled over all variants shown, 
 differ more. Seeds are not paired, although variants of one seed share initial weights and batches;
 where these act alike, intervals are wider than they need be. All pairs are judged together:
 intervals hold jointly at 95 %, and *p* values are adjusted by Holm's method. A difference is
-**resolved** if its interval excludes 0 and its adjusted *p* is below 0.05.
+**resolved** if its interval excludes 0 and its adjusted *p* is below 0.05; but not where
+the two were trained for different numbers of epochs other than the published 20 and 25.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,25 @@ def test_the_answer_comes_first(fake_checkpoints):
     assert app.subheader[0].value.startswith("None of the 15 differences in accuracy is resolved")
     assert "With one seed each" in app.markdown[1].value
     assert "MNIST, 1,000 test images · 6 runs · seed 1" in captions(app)
+
+
+def test_what_was_trained_longer_is_not_called_the_better_method(fake_checkpoints, tmp_path):
+    fake_checkpoints({"digits": (1,)})
+    for key, epochs, errors in (("gn", 3, 150), ("bn_l1", 80, 10)):
+        variant = replace(VARIANTS[key], epochs=epochs)
+        write_run(tmp_path / "runs", "digits", variant, 1, errors=errors)
+    app = page(runs="Made here", dataset="digits")
+    assert "may come from the length of training alone" in app.subheader[0].value
+    assert "Group norm for 3, Batch norm + L1 for 80" in app.markdown[1].value
+    assert "Nor has a pair a colour" in captions(app)
+
+
+def test_what_else_differs_stands_in_the_answer(fake_checkpoints):
+    root = fake_checkpoints({"digits": (1,)}, variants=("bn_l1",), errors=10)
+    write_run(root, "digits", VARIANTS["ln"], 1, errors=100)
+    app = page(dataset="digits")
+    assert "is resolved, that is, larger than chance." in app.subheader[0].value
+    assert "which differ in L1 as well as in normalization." in app.markdown[1].value
 
 
 def test_one_seed_side_by_side(fake_checkpoints):
