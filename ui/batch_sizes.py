@@ -61,8 +61,9 @@ def _sentence(company: Company, frame: pd.DataFrame) -> str:
             ends = rows[rows["size"].isin([rows["size"].min(), rows["size"].max()])]
             means = ends.groupby("size")["accuracy_percent"].mean()
             parts.append(
-                f"with {words} batch norm is right on {means.iloc[0]:.1f} % in batches of "
-                f"{means.index[0]} and on {means.iloc[-1]:.1f} % in batches of {means.index[-1]}"
+                f"with {words} batch norm in training mode is right on {means.iloc[0]:.1f} % in "
+                f"batches of {means.index[0]} and on {means.iloc[-1]:.1f} % in batches of "
+                f"{means.index[-1]}"
             )
     others = frame[~frame["variant"].isin(company.batch_norm)]
     said = f"{'; '.join(parts)}." if parts else ""

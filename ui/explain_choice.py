@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -28,12 +29,24 @@ GONE = (
     "Offered instead: {shown}."
 )
 FIRST, ANY = "first", "any"
+PAGES = {
+    "explain": ("Explain this image", ":material/search_insights:"),
+    "nuisance": ("Into the nuisance lab", ":material/tune:"),
+}
+"""The pages that take an image: what leads there."""
 
 
 def query(index: int, variant: str, seed: int | None) -> dict[str, str]:
     """The part of an address that shows this image; `seed` None leaves it to the sidebar."""
     found = {INDEX: str(index), VARIANT: variant}
     return found if seed is None else {**found, SEED: str(seed)}
+
+
+def link(page: str, query: Mapping[str, str]) -> None:
+    """A link to one of the `PAGES` that take an image, where it can be reached."""
+    label, icon = PAGES[page]
+    with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
+        st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=query)
 
 
 def choose(view: View, *, pictures: str = FAILURES, purpose: str = "explain it") -> Subject:

@@ -204,5 +204,8 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
     """What `_labelled` returns as the page shows it; without a p there was no test."""
-    p = [f"{p:.3g}" if p == p else "not tested" for p in frame["p_adjusted"]]
-    return frame.assign(p_adjusted=p, persistent=frame["persistent"].map(YES_NO))
+    tested = frame["p_adjusted"].notna()
+    return frame.assign(
+        p_adjusted=frame["p_adjusted"].map("{:.3g}".format).where(tested, "not tested"),
+        persistent=frame["persistent"].map(YES_NO).where(tested, "–"),
+    )

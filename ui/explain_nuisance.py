@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.analysis.change_report import change_sentences, changes_frame
 from core.errors import NormLabError
-from ui import explain_resources, resources
+from ui import explain_choice, explain_resources, resources, state
 from ui.change_table import change_table
 from ui.charts import VARIANT_LABELS
 from ui.downloads import csv_file, download_files, json_file
@@ -50,6 +50,16 @@ def show(subject: Subject) -> None:
     noise = " Noise is that of test image 0." if subject.index is None else ""
     st.caption(f"Seed {subject.seed}. {_method()}{noise}")
     _downloads(subject, found, sentences)
+    own = {explain_choice.POOL: explain_choice.OWN}
+    image = (
+        own
+        if subject.index is None
+        else {
+            explain_choice.POOL: explain_choice.ALL,
+            **explain_choice.query(subject.index, subject.variant, None),
+        }
+    )
+    explain_choice.link("nuisance", {state.DATASET: subject.info.key, **image})
 
 
 def _method() -> str:

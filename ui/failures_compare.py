@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 
 import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
-from streamlit.errors import StreamlitPageNotFoundError
 
 from core.analysis import metrics
 from core.published import class_accuracy
@@ -201,13 +199,13 @@ def _show_image(view: View, key: str, seed: int, index: int) -> None:
     html = tables.probability_table(frame, variants=labels(view), class_names=names)
     pick(html, key="probabilities")
     st.caption(f"Probabilities of seed {seed}; green is the true label, orange a wrong one.")
-    link_to_explanation(view, key, seed, index)
+    _links(view, key, seed, index)
 
 
-def link_to_explanation(view: View, key: str, seed: int, index: int) -> None:
-    """A link to the Explain page for this image, variant and seed, where that page can be reached.
+def _links(view: View, key: str, seed: int, index: int) -> None:
+    """Onwards with this image, variant and seed to the pages that take it, where they are reached.
 
-    The seed goes into the choice that the Explain page offers while the sidebar shows all seeds.
+    The seed goes into the choice that those pages offer while the sidebar shows all seeds.
     """
     several = len(view.runs[key]) > 1
     query = {
@@ -215,13 +213,9 @@ def link_to_explanation(view: View, key: str, seed: int, index: int) -> None:
         **({} if several else {state.SEED: str(seed)}),
         **explain_choice.query(index, key, seed if several else None),
     }
-    with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
-        st.page_link(
-            "pages/explain.py",
-            label="Explain this image",
-            icon=":material/search_insights:",
-            query_params=query,
-        )
+    with st.container(horizontal=True):
+        explain_choice.link("explain", query)
+        explain_choice.link("nuisance", query | {explain_choice.POOL: explain_choice.ALL})
 
 
 def _wrong_in(view: View, index: int) -> str:

@@ -33,7 +33,7 @@ def matrix_html(table: pd.DataFrame, selected: tuple[str, str]) -> str:
     )
     return (
         '<table class="heat wide transplants"><caption>rows: weights; columns: normalization; '
-        "framed: as trained</caption>"
+        "dashed frame: as trained</caption>"
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
     )
 

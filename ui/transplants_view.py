@@ -111,12 +111,18 @@ def _pick_cell(picked: str) -> None:
     _first_page()
 
 
+def _fresh(found: Found, norm: str) -> str:
+    """The advantage that batch norm has here over the others."""
+    told = f", its statistics estimated anew on {found.num_estimation:,} training images,"
+    return told if norm == "batch" else ""
+
+
 def answer(found: Found) -> str:
     """How much of the accuracy the weights keep under another normalization, in words."""
     table = _cells(found)
     own, foreign = table[table["own"]], table[~table["own"]]
     parts = [
-        f"under {words.lower()} {_range(foreign[foreign['norm'] == norm])}"
+        f"under {words.lower()}{_fresh(found, norm)} {_range(foreign[foreign['norm'] == norm])}"
         for norm, words in tables.NORM_LABELS.items()
         if (foreign["norm"] == norm).any()
     ]

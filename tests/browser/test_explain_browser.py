@@ -95,6 +95,10 @@ def test_the_failures_page_leads_here(shipped, tab):
     assert {f"index={index}", "variant=gn", "dataset=digits", "seed=1"} <= set(
         re.split("[?&]", page.url)
     )
+    page.get_by_role("link", name="Into the nuisance lab").click()
+    page.get_by_role("heading", name="Nuisance", level=1).wait_for()
+    expect(page.locator("#contrast_grey")).to_be_visible()
+    assert heading(page).startswith(f"Test image {index} is labelled")
     opened.check()
 
 
