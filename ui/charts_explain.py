@@ -116,10 +116,11 @@ PARTS = {
 }
 LAYER_HEIGHT = 34
 LAYERS_LEGEND = (
-    "φ: the layer's Shapley value, how much of the margin its statistics take away. Grey: φ of "
-    "{controls} correct test images about as close to the boundary (thick), and φ where this "
-    "image's own statistics change as {donors} training images differ (thin); by chance any layer "
-    "leaves them in 5 % of images at most. Full: the layer is named, as its φ exceeds both."
+    "φ: how much of the margin repairing the layer, which gives it other statistics, takes away: "
+    "its Shapley value over all sets of repaired layers. Grey: φ of {controls} correct test images "
+    "about as close to the boundary (thick), and φ where this image's own statistics change as "
+    "{donors} training images differ (thin); by chance any layer leaves them in 5 % of images at "
+    "most. Full: the layer is named, as its φ exceeds both."
 )
 CHANNELS_LEGEND = (
     "Bars: what a channel gives on reference images, what its own map adds, and what the other "
@@ -199,7 +200,10 @@ def layers_alt(frame: pd.DataFrame) -> str:
         f"layer {row['layer']} {signed(row['phi'])}{', named' if row['named'] else ''}"
         for row in frame.to_dict("records")
     ]
-    return f"Shapley value φ of each layer's statistics in logits: {'; '.join(parts)}."
+    said = (
+        "Shapley value φ of each layer, how much of the margin repairing it takes away, in logits"
+    )
+    return f"{said}: {'; '.join(parts)}."
 
 
 def channels_chart(frame: pd.DataFrame, *, label: str, about: str) -> alt.LayerChart:

@@ -37,8 +37,8 @@ from core.model.network import NUM_CONVS
 class Patching:
     """D1 of one image. Arrays are (L,), or (L + 1,) with all layers patched at once as the last.
 
-    `phi`: how much of the margin each layer's alternative statistics take away; they sum to
-    `margin` - `margin_all`. `control_low`, `control_high` and `donor_low`, `donor_high` (L,): what
+    `phi`: how much of the margin patching each layer takes away; they sum to `margin` -
+    `margin_all`. `control_low`, `control_high` and `donor_low`, `donor_high` (L,): what
     chance leaves in at most 5 % of images, over all layers: see `patching.family_band`.
     `named` (L,): φ above both. `flips` (L + 1,): the patch makes a wrong prediction right, or
     changes a right one (or one of unknown truth). `break_rate` (L + 1,): the share of

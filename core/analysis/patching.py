@@ -104,9 +104,9 @@ def _shapley_matrix(num_players: int) -> np.ndarray:
 
 
 def repair_values(values: np.ndarray) -> np.ndarray:
-    """φ (B, L): how much of the margin each layer's alternative statistics take away.
+    """φ (B, L): how much of the margin patching each layer, with the alternative, takes away.
 
-    The Shapley value with its sign turned: for a wrong margin, positive repairs.
+    The Shapley value of that patch with its sign turned: for a wrong margin, positive repairs.
     """
     return -shapley_values(values)
 

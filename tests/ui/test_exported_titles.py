@@ -263,6 +263,11 @@ def test_titles_say_only_what_is_drawn():
     assert words(different).startswith("How failing images of each variant differ from the others")
 
 
+def test_a_positive_phi_is_said_to_be_what_repairing_takes_away():
+    said = "how much of the margin repairing the layer"
+    assert said in words(layers()) and "its statistics take away" not in words(layers())
+
+
 def test_names_of_files_stay_text():
     assert b"&lt;b&gt;x&lt;/b&gt;" in to_svg(answers("<b>x</b>"), "MNIST")
 
