@@ -50,7 +50,9 @@ def show(selection: Selection) -> None:
     with st.container(border=True, key="greeting"):
         st.subheader("What contrast does to one digit", anchor=False)
         name = "" if subject.info.key == selection.dataset else subject.info.label
-        of_another = f" It is one of {name}, and so is all they were trained on." if name else ""
+        of_another = (
+            f" Here on a digit of the data set {name}, by networks trained on it." if name else ""
+        )
         st.write(f"Move the slider, and see which variants still read it.{of_another}")
         slider, answers, link = st.container(), st.container(), st.container()
         with link:  # first, so that whoever sees an answer finds a link that leads to it

@@ -135,7 +135,7 @@ def _dataset_picker(source: str) -> str:
         "Data set",
         options,
         index=options.index(default),
-        help="Everything on the pages is of this data set.",
+        help="All figures on the pages are of networks trained on this data set.",
         **state.bound(state.DATASET),
     )
     state.tell_address(state.DATASET, chosen if chosen != default else "")

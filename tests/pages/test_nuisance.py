@@ -170,7 +170,7 @@ def test_without_images_overview_greets_with_a_digit_that_is_always_here(tmp_pat
     monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
     app = opened("overview", dataset="mnist")
     assert not app.error
-    assert "still read it. It is one of Digits, and so is all they were" in texts(app.markdown)
+    assert "still read it. Here on a digit of the data set Digits, by networks trained on it." in texts(app.markdown)
     said = "The MNIST images are not on this machine**, so the digit above is one of Digits."
     assert said in texts(app.markdown)
     assert rows(app, "greeting-answers") == rows(opened("overview"), "greeting-answers")
@@ -178,7 +178,7 @@ def test_without_images_overview_greets_with_a_digit_that_is_always_here(tmp_pat
     app.button(key="offer-digits").click().run()
     assert app.selectbox(key="dataset").value == "digits"
     assert len(rows(app, "greeting-answers")) == 6
-    assert "It is one of Digits" not in texts(app.markdown)
+    assert "Here on a digit" not in texts(app.markdown)
 
 
 def test_without_any_images_overview_offers_them(tmp_path, monkeypatch):
