@@ -24,7 +24,8 @@ CHOSEN, LABELS = "own-image", "own-image-labels"
 class OwnImage:
     """`image` (28, 28) uint8, light ink on black, as the networks see it.
 
-    `name` comes from the user: escape it. `true` is the class it shows, None while unknown. A
+    `name` comes from the user: escape it. `true` is the class it shows, None while unknown;
+    `by_name` says that only the name of its file tells so. A
     "sample" is test image `index` of the data set; all others have none. `digits` are all that
     were found in its picture; it is number `place` among them, counted from 0.
     """
@@ -37,6 +38,7 @@ class OwnImage:
     index: int | None = None
     digits: tuple[Preprocessed, ...] = ()
     place: int = 0
+    by_name: bool = False
 
     @property
     def digest(self) -> str:
@@ -79,4 +81,6 @@ def label_as(true: int | None) -> None:
 def labelled(own: OwnImage) -> OwnImage:
     """`own` with what `label_as` has said of it."""
     labels = state.value(LABELS, {})
-    return replace(own, true=labels[own.digest]) if own.digest in labels else own
+    if own.digest not in labels:
+        return own
+    return replace(own, true=labels[own.digest], by_name=False)

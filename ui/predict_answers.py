@@ -30,14 +30,20 @@ def style() -> str:
     return f"<style>{Path(__file__).with_name('predict.css').read_text(encoding='utf-8')}</style>"
 
 
-def verdict(frame: pd.DataFrame, class_names: tuple[str, ...], true: int | None) -> str:
-    """Who says what of one image (rows of `answers_frame`), and how many are right, as text."""
+def verdict(
+    frame: pd.DataFrame, class_names: tuple[str, ...], true: int | None, by_name: bool = False
+) -> str:
+    """Who says what of one image (rows of `answers_frame`), and how many are right, as text.
+
+    `by_name` says that only the name of its file tells the class `true`.
+    """
     said = agreement_sentence(agreement(frame), class_names)
     if true is None:
         return said
     right, total = int((frame["predicted"] == true).sum()), len(frame)
     how_many = {0: "none is", total: f"all {total} are"}.get(right, f"{right} of {total} are")
-    return f"{said} It is labelled {class_names[true]}: {how_many} right."
+    how = " by its file name" if by_name else ""
+    return f"{said} It is labelled {class_names[true]}{how}: {how_many} right."
 
 
 def answers(

@@ -128,19 +128,21 @@ def bring(
     for done, (entry, label) in enumerate(zip(entries, told, strict=True), 1):
         found = _read(entry.digest, preparation, entry.content) if not entry.refused else None
         if isinstance(found, tuple):
-            true = label if entry.true is None and len(found) == 1 else entry.true
-            brought.owns.extend(_digits(replace(entry, true=true), found))
+            by_name = label is not None and entry.true is None and len(found) == 1
+            entry = replace(entry, true=label) if by_name else entry
+            brought.owns.extend(_digits(entry, found, by_name))
         else:
             brought.refused[entry.name] = entry.refused or str(found)
         on_progress(done)
     return brought
 
 
-def _digits(entry: Entry, found: tuple[Preprocessed, ...]) -> Iterable[OwnImage]:
+def _digits(entry: Entry, found: tuple[Preprocessed, ...], by_name: bool) -> Iterable[OwnImage]:
     own = OwnImage(
         *(found[0].image, entry.name, entry.way, entry.true),
         index=entry.index,
         digits=found,
+        by_name=by_name,
     )
     for place, one in enumerate(found):
         name = f"{entry.name}, digit {place + 1} of {len(found)}" if found[1:] else entry.name

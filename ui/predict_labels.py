@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.data.datasets import DatasetInfo
-from core.data.labels import MAX_TABLE_BYTES, labels_from_names, labels_from_table
+from core.data.labels import MAX_TABLE_BYTES, labels_from_table
 from core.errors import LabelError
 from ui import own_images, state
 from ui.own_images import OwnImage
@@ -27,11 +27,10 @@ def labelled(owns: Sequence[OwnImage]) -> list[OwnImage]:
     A picture of several digits has no single label.
     """
     table = state.value(TABLE, {})
-    told = labels_from_names([own.name if own.way == "upload" else "" for own in owns])
     found = []
-    for own, by_name in zip(owns, told, strict=True):
-        if own.true is None and len(own.digits) < 2:
-            own = replace(own, true=table.get(own.name, by_name))
+    for own in owns:
+        if own.name in table and (own.true is None or own.by_name) and len(own.digits) < 2:
+            own = replace(own, true=table[own.name], by_name=False)
         found.append(own_images.labelled(own))
     return found
 

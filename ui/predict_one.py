@@ -56,13 +56,15 @@ def verdicts(told: Told) -> None:
     html = answers(
         told.said,
         own.image,
-        verdict=verdict(told.said, info.class_names, own.true),
+        verdict=verdict(told.said, info.class_names, own.true, own.by_name),
         name=own.name,
         caption=f"{own.name}: 28×28 pixels, as the networks see them.",
         true=own.true,
         seeds=told.seeds,
     )
     draw(html, key="predict-answers")
+    if own.by_name:
+        st.caption("If the file name is wrong, choose another class or “unknown” as true label.")
     st.caption(
         "Margin: the logit of what it says less that of the runner-up; all bars share a scale. "
         "Entropy: of the ten probabilities, from 0 to 3.32 bits. One network of each variant, "

@@ -40,7 +40,7 @@ def png(index: int) -> bytes:
 
 
 def entry(index: int, name: str = "digit.png") -> Entry:
-    return Entry(name, "upload", png(index))
+    return Entry(name, "upload", png(index), name)
 
 
 def opened(*entries: Entry, **query: str) -> AppTest:
@@ -154,9 +154,21 @@ def test_the_true_label_marks_the_answers_and_goes_along():
 
 def test_a_file_name_tells_the_label_until_a_hand_says_otherwise():
     app = opened(entry(READ, "photo_0.png"))
-    assert "It is labelled 0: all 6 are right." in component(app, "predict-answers")
+    told = "It is labelled 0 by its file name: all 6 are right."
+    assert told in component(app, "predict-answers")
+    assert "If the file name is wrong, choose another class" in texts(app.caption)
+    app.selectbox(key="own-true-label").set_value("1").run()
+    assert "It is labelled 1: none is right." in component(app, "predict-answers")
+    assert "file name is wrong" not in texts(app.caption)
     app.selectbox(key="own-true-label").set_value("unknown").run()
     assert "labelled" not in component(app, "predict-answers")
+
+
+def test_a_table_knows_better_than_a_file_name():
+    app = opened(entry(READ, "scan_7.png"), entry(SPLIT))
+    [uploader] = [part for part in app.file_uploader if part.key == "label-table-file"]
+    uploader.upload("labels.csv", b"file,label\nscan_7.png,0\n", "text/csv").run()
+    assert "It is labelled 0: all 6 are right." in component(app, "predict-answers")
 
 
 def test_several_seeds_say_how_many_agree():

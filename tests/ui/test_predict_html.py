@@ -55,6 +55,8 @@ def test_the_verdict_says_who_and_how_many_are_right():
     assert predict_answers.verdict(first, NAMES, 7).endswith("It is labelled 7: 1 of 3 are right.")
     assert predict_answers.verdict(second, NAMES, 2).endswith("It is labelled 2: all 3 are right.")
     assert predict_answers.verdict(second, NAMES, 3).endswith("It is labelled 3: none is right.")
+    named = predict_answers.verdict(second, NAMES, 3, by_name=True)
+    assert named.endswith("It is labelled 3 by its file name: none is right.")
 
 
 def test_a_name_cannot_become_markup_and_what_differs_is_underlined():
