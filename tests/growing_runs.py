@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from core.config import VARIANTS
+from core.config import VARIANTS, Variant
 from tests.fixtures_runs import write_run
 
 LATER = (
@@ -15,9 +15,12 @@ LATER = (
 """What is whole only when a training has ended."""
 
 
-def write_growing(root: Path, dataset: str, key: str, seed: int, epochs: int) -> Path:
-    """A run that has `epochs` behind it and no end; whoever holds its `lock` trains it."""
-    path = write_run(root, dataset, VARIANTS[key], seed, insights=True)
+def write_growing(root: Path, dataset: str, of: str | Variant, seed: int, epochs: int) -> Path:
+    """A run of a variant, or of the published one with this key, that has `epochs` behind it and no
+    end; whoever holds its `lock` trains it.
+    """
+    variant = VARIANTS[of] if isinstance(of, str) else of
+    path = write_run(root, dataset, variant, seed, insights=True)
     for name in LATER:
         (path / name).rename(path / f"{name}.later")
     grow(path, epochs)

@@ -13,7 +13,9 @@ from core.training.runs import METRIC_COLUMNS, Run, read_metrics
 from ui import curves_insights, curves_view, resources, state
 from ui.curves_data import all_epochs
 from ui.curves_view import Choice, Figure
-from ui.live_runs import FOLLOWED, Signature, apart, epochs_done, signature, unfinished, written
+from ui.live_runs import FOLLOWED, Signature, epochs_done, signature, unfinished, written
+from ui.markdown import escape
+from ui.pooling import Pool
 from ui.state import Selection
 
 FOLLOW_SECONDS = 1.0
@@ -21,16 +23,18 @@ WATCH_SECONDS = 2.0
 
 
 def join(selection: Selection) -> Selection:
-    """The selection with the runs that have not ended, where runs made here are shown."""
-    return replace(selection, runs=(*selection.runs, *_growing(selection)[0]))
+    """The selection with the runs that have not ended, where runs made here are shown.
+
+    These count like any other: one that fits to no others stays out, or has them stay out.
+    """
+    return replace(selection, runs=_pool(selection).runs)
 
 
-def _growing(selection: Selection) -> tuple[list[Run], list[Run]]:
-    """The runs without an end that are shown, and those that stay out: see `apart`."""
-    if _shows_shipped():
-        return [], []
-    growing = unfinished(resources.LOCAL_DIR, selection.dataset, state.seeds())
-    return apart(selection.runs, growing)
+def _pool(selection: Selection) -> Pool:
+    growing = []
+    if not _shows_shipped():
+        growing = unfinished(resources.LOCAL_DIR, selection.dataset, state.seeds())
+    return resources.pooled(selection.dataset, selection.source, state.seeds(), growing)
 
 
 def _shows_shipped() -> bool:
@@ -80,11 +84,12 @@ def draw(selection: Selection, shown: Selection, choice: Choice) -> None:
 
 
 def _draw(selection: Selection, seen: Signature, choice: Choice) -> None:
-    joined, kept_out = _growing(selection)
-    shown = replace(selection, runs=(*selection.runs, *joined))
+    pool = _pool(selection)
+    shown = replace(selection, runs=pool.runs)
     if signature(shown.runs) != seen:
         st.rerun()
-    _say_what_grows(joined, kept_out)
+    _say_what_grows(pool.runs)
+    _say_what_stays_out(selection, pool)
     key = ("curves", repr(choice), written(shown.runs))
     live = is_live(shown)
     curves_view.draw(curves_view.kept(key, lambda: _figures(shown, choice)), choice, live=live)
@@ -115,16 +120,21 @@ def metrics(run: Run) -> pd.DataFrame:
     return pd.DataFrame(read_metrics(run.path), columns=list(METRIC_COLUMNS))
 
 
-def _say_what_grows(joined: Sequence[Run], kept_out: Sequence[Run]) -> None:
-    """One line per state of what has no end yet, and one for what is not drawn."""
+def _say_what_grows(shown: Sequence[Run]) -> None:
+    """One line per state of what has no end yet."""
     for name in FOLLOWED:
-        if found := [run for run in joined if run.state == name]:
+        if found := [run for run in shown if run.state == name]:
             st.markdown(_sentence(name, found))
-    if kept_out:
-        st.markdown(
-            f"Not drawn: {curves_insights.names(kept_out)}, because a finished run of the same "
-            "variant and seed is; Made here shows them alone."
-        )
+
+
+def _say_what_stays_out(selection: Selection, pool: Pool) -> None:
+    """What is not drawn and why, as far as the sidebar, which knows finished runs, does not."""
+    finished = resources.pooled(selection.dataset, selection.source, state.seeds())
+    lines = [line for line in pool.sentences() if line not in finished.sentences()]
+    for line in lines:
+        st.markdown(escape(line))
+    if lines and selection.source == state.TOGETHER:
+        st.markdown("Choose Made here in the sidebar to see the runs made here alone.")
 
 
 def _sentence(name: str, runs: Sequence[Run]) -> str:

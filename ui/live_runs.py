@@ -32,18 +32,6 @@ def is_finished(path: Path) -> bool:
     return (path / "manifest.json").exists()
 
 
-def apart(finished: Iterable[Run], growing: Iterable[Run]) -> tuple[list[Run], list[Run]]:
-    """Those of `growing` that may join `finished`, and those that one of the same variant and seed
-    keeps out: a mean must not count one training twice.
-    """
-    taken = {(run.path.parent.name, run.seed) for run in finished}
-    joined: list[Run] = []
-    kept_out: list[Run] = []
-    for run in growing:
-        (kept_out if (run.path.parent.name, run.seed) in taken else joined).append(run)
-    return joined, kept_out
-
-
 def signature(runs: Iterable[Run]) -> Signature:
     """Changes when a run begins, ends, is stopped or vanishes, but not with each epoch."""
     return tuple((str(run.path), _state(run)) for run in runs)

@@ -1,7 +1,8 @@
 """Which runs may stand in one mean over seeds, and which are left out and why. No streamlit.
 
 A mean over seeds is one of networks that differ in nothing else, so runs of one variant must share
-their settings, recipe and number of epochs, and no seed may count twice.
+their settings, recipe and number of epochs, and no seed may count twice. Whether a run has ended
+makes no difference.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ SAME = "the shipped runs have their variant and seed already"
 MAX_NAMES = 2
 OTHER_LENGTH = "trained for another number of epochs than {others} of the variant"
 OTHER_RECIPE = "trained with other settings than {others} of the variant"
-SHIPPED, MOST = "the shipped runs", "most runs"
+NO_MAJORITY = ", whose {epochs} are shown because most runs do not agree"
+SHIPPED, MOST, NEWEST = "the shipped runs", "most runs", "the newest run"
+NEWEST_WHOLE = "the newest whole run"
+CUT_SHORT = ("stopped", "interrupted")
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,16 @@ class Pool:
 
 
 def pool(shipped: Sequence[Run], local: Sequence[Run]) -> Pool:
-    """All of `shipped`, and of `local`, finished runs made here, what fits to them and together."""
+    """All of `shipped`, and of `local`, the runs made here, what fits to them and together.
+
+    What fits together is what most runs of a variant share; if no settings and length are those of
+    most, the newest run's.
+    """
     kept, left_out = list(shipped), dict[str, list[Run]]()
     for key in dict.fromkeys(_key(run) for run in local):
         theirs = [run for run in shipped if _key(run) == key]
         own = [run for run in local if _key(run) == key]
-        standard, others = (theirs[0], SHIPPED) if theirs else (_most_common(own), MOST)
+        standard, others = (theirs[0], SHIPPED) if theirs else _standard(own)
         taken = {run.seed for run in theirs}
         for run in own:
             reason = SAME if run.seed in taken else _difference(run, standard, others)
@@ -58,16 +66,22 @@ def _settings(run: Run) -> tuple[Variant | None, Recipe]:
     return run.variant, Recipe(**run.info["recipe"])
 
 
-def _most_common(runs: Sequence[Run]) -> Run:
-    """One with the settings that most of them share; of equally many, the longest training."""
-    counts = Counter(map(_settings, runs))
-    return max(runs, key=lambda run: (counts[_settings(run)], run.epochs))
+def _standard(runs: Sequence[Run]) -> tuple[Run, str]:
+    """One with the settings and the length that are shown, and what it stands for in words."""
+    common, count = Counter(map(_settings, runs)).most_common(1)[0]
+    if 2 * count > len(runs):
+        return next(run for run in runs if _settings(run) == common), MOST
+    whole = [run for run in runs if run.state not in CUT_SHORT]
+    newest = max(whole or runs, key=lambda run: (str(run.info.get("created", "")), run.epochs))
+    return newest, NEWEST if len(whole) in (0, len(runs)) else NEWEST_WHOLE
 
 
 def _difference(run: Run, standard: Run, others: str) -> str:
-    if run.epochs != standard.epochs:
-        return OTHER_LENGTH.format(others=others)
-    return "" if _settings(run) == _settings(standard) else OTHER_RECIPE.format(others=others)
+    if run.epochs == standard.epochs:
+        alike = _settings(run) == _settings(standard)
+        return "" if alike else OTHER_RECIPE.format(others=others)
+    why = "" if others in (SHIPPED, MOST) else NO_MAJORITY.format(epochs=standard.epochs)
+    return OTHER_LENGTH.format(others=others) + why
 
 
 def unusual_lengths(runs: Iterable[Run]) -> str:

@@ -78,15 +78,18 @@ def runs_by_source(dataset: str, source: str) -> tuple[list[Run], list[Run]]:
     return shipped, [] if source == state.SHIPPED else runs(dataset, local=True)
 
 
-def pooled(dataset: str, source: str, seeds: Collection[int] = ()) -> Pool:
+def pooled(
+    dataset: str, source: str, seeds: Collection[int] = (), growing: Sequence[Run] = ()
+) -> Pool:
     """Those of them, of `seeds` or, if none are given, of all, that may stand together; see
-    `ui.pooling`.
+    `ui.pooling`. Runs made here that have not ended may stand beside them: `growing`.
     """
-    shipped, local = (
-        [run for run in found if not seeds or run.seed in seeds]
-        for found in runs_by_source(dataset, source)
+    shipped, local = runs_by_source(dataset, source)
+    ended = {run.path for run in local}  # perhaps since `growing` was read
+    local += [run for run in growing if run.path not in ended]
+    return pool(
+        *([run for run in part if not seeds or run.seed in seeds] for part in (shipped, local))
     )
-    return pool(shipped, local)
 
 
 def every_run_made_here() -> list[Run]:

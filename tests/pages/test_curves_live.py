@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,8 @@ import pytest
 from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
+from core.config import VARIANTS
+from tests.fixtures_runs import write_run
 from tests.growing_runs import finish, grow, set_stopped, write_growing
 from ui import resources
 
@@ -80,6 +83,43 @@ def test_it_joins_the_mean_only_where_it_has_epochs(trained):
     app = page(runs=HERE)
     counts = table(charts(app)[0], "lines").set_index("epoch")["num_seeds"]
     assert (counts[3], counts[4], counts[20]) == (2, 1, 1)
+
+
+def test_one_of_another_length_is_in_no_mean_with_the_shipped(trained):
+    growing = write_growing(
+        resources.LOCAL_DIR, "digits", replace(VARIANTS["gn"], epochs=80), 3, epochs=25
+    )
+    said = "Left out: Group norm (seed 3; 80 epochs): trained for another number of epochs than"
+    with FileLock(growing / "lock"):
+        app = page(runs="Together")
+        lines = table(charts(app)[0], "lines")
+        assert lines["epoch"].max() == 20  # of the shipped one
+        assert lines.set_index("epoch")["num_seeds"].max() == 2  # and of the one like it
+        assert any(text.startswith(said) for text in texts(app))
+        assert not any("80 epochs." in text for text in texts(app))
+    finish(growing)
+    checked(app)
+    assert any(caption.value.startswith(said) for caption in app.caption)  # once, in the sidebar
+    assert not any(text.startswith(said) for text in texts(app))
+
+
+def test_the_newest_length_is_followed_where_each_run_has_its_own(fake_checkpoints):
+    fake_checkpoints({"digits": (1,)})
+    short, long = (replace(VARIANTS["gn"], epochs=epochs) for epochs in (3, 80))
+    write_run(resources.LOCAL_DIR, "digits", short, 1)
+    with FileLock(write_growing(resources.LOCAL_DIR, "digits", long, 2, epochs=5) / "lock"):
+        app = page(runs=HERE)
+        assert "In training: Group norm (seed 2), 5 of 80 epochs." in texts(app)
+        assert table(charts(app)[0], "lines")["num_seeds"].max() == 1
+        assert any("(seed 1; 3 epochs): trained for another" in text for text in texts(app))
+
+
+def test_one_that_the_shipped_have_is_not_averaged_twice(trained):
+    twin = write_growing(resources.LOCAL_DIR, "digits", "gn", 1, epochs=2)
+    with FileLock(twin / "lock"):
+        app = page(runs="Together")
+        assert table(charts(app)[0], "lines")["num_seeds"].max() == 2
+        assert any("the shipped runs have their variant and seed" in text for text in texts(app))
 
 
 def test_beside_the_shipped_ones_it_is_offered(trained):

@@ -98,7 +98,7 @@ def test_together_they_stand_side_by_side_under_names_of_their_own(here):
     assert table["Batch norm"]["Epochs"] == "2"
     assert "14 runs · 1 to 2 seeds" in said(app)
     assert "Not of the published length" in said(app)
-    assert "compare trained networks" in app.markdown[1].value
+    assert "for 1, Batch norm for 2, the others for 20 or 25)" in app.markdown[1].value
 
 
 def test_what_may_not_be_averaged_is_left_out_and_named(here):

@@ -8,10 +8,10 @@ import pytest
 from filelock import FileLock
 
 from core.config import VARIANTS
-from core.training.runs import list_runs, read_run
+from core.training.runs import read_run
 from tests.fixtures_runs import write_run
 from tests.growing_runs import finish, grow, write_growing
-from ui.live_runs import apart, epochs_done, signature, unfinished, written
+from ui.live_runs import epochs_done, signature, unfinished, written
 
 
 @pytest.fixture
@@ -28,15 +28,6 @@ def test_only_what_has_no_end_is_followed(tmp_path, growing):
     with FileLock(growing / "lock"):
         assert unfinished(tmp_path, "digits", seeds=(2, 3))[0].state == "running"
     assert unfinished(tmp_path, "digits", seeds=(1, 3)) == unfinished(tmp_path, "mnist") == []
-
-
-def test_a_mean_counts_no_training_twice(tmp_path, growing):
-    (run,) = unfinished(tmp_path, "digits")
-    write_run(tmp_path / "shipped", "digits", VARIANTS["gn"], 2)
-    write_run(tmp_path / "shipped", "digits", VARIANTS["ln"], 2)
-    shipped = list_runs(tmp_path / "shipped")
-    assert apart(shipped, [run]) == ([], [run])
-    assert apart([one for one in shipped if one.variant.key == "ln"], [run]) == ([run], [])
 
 
 def test_an_epoch_is_new_but_changes_no_state(tmp_path, growing):
