@@ -44,7 +44,7 @@ from core.data.datasets import data_dir as find_data_dir
 from core.device import select_device
 from core.errors import RunError, UsageError
 from core.published import SUMMARY
-from core.training.checks import RESUMABLE_STATES, check_resumable
+from core.training.checks import RESUMABLE_STATES, check_not_shipped, check_resumable
 from core.training.job import Job, find_job, is_job_number, living_jobs
 from core.training.job_process import JobProcess
 from core.training.job_runs import runs_of
@@ -136,6 +136,7 @@ def _register_resume(
     names: list[str], runs_dir: Path, device: str | None, owner: Owner | None
 ) -> Job | None:
     """The job that goes on with what is named; None if nothing is unfinished."""
+    check_not_shipped(runs_dir)
     numbers = [name for name in names if is_job_number(name)]
     if numbers and len(names) > 1:
         raise UsageError("Name runs, or the number of one job.")

@@ -19,7 +19,7 @@ import numpy as np
 from core.config import MAX_SEED, Recipe, variant_from_dict
 from core.data.datasets import DATASETS
 from core.errors import RunError, UsageError
-from core.training.checks import check_writable, describe_existing
+from core.training.checks import check_not_shipped, check_writable, describe_existing
 from core.training.job import JOBS_FOLDER
 from core.training.request import check_types, variant_key
 from core.training.runs import (
@@ -86,8 +86,9 @@ def import_run(content: bytes, runs_dir: Path) -> Run:
     """
     files = read_archive(content)
     dataset, key, seed = _identity(files["run.json"])
-    check_writable(runs_dir)
     target = run_path(runs_dir, dataset, key, seed)
+    check_not_shipped(target)
+    check_writable(runs_dir)
     if target.exists() or target.is_symlink():
         raise UsageError(describe_existing(target, runs_dir, "delete it to import this one"))
     try:

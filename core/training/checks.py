@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core.config import Variant
 from core.data.datasets import get_dataset
 from core.errors import UsageError
 from core.training.names import run_path
-from core.training.runs import Run, read_run
+from core.training.runs import Run, is_in_shipped, read_run
 from core.training.storage import cannot_write, chosen_by
 
 RESUMABLE_STATES = ("stopped", "interrupted", "failed")
+
+
+def check_not_shipped(runs_dir: Path, names: Iterable[str] = ()) -> None:
+    """`UsageError` if runs with these `names` below `runs_dir` would be shipped ones.
+
+    Those are evidence for what is published: whoever makes them trains elsewhere and copies.
+    """
+    for path in (runs_dir, *(runs_dir / name for name in names)):
+        if is_in_shipped(path):
+            raise UsageError(
+                f"{path} is kept for the runs that came with NormLab, which stay as they are: "
+                f"choose another folder {chosen_by('')}."
+            )
 
 
 def check_startable(specs: Sequence[tuple[Variant, int]], dataset: str, runs_dir: Path) -> None:

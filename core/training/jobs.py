@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from core.errors import NormLabError, RunError, UsageError
 from core.training.checks import (
     RESUMABLE_STATES,
+    check_not_shipped,
     check_resumable,
     check_startable,
     check_writable,
@@ -106,6 +107,7 @@ def resume_job(
 
 def register(request: TrainingRequest, runs_dir: Path, owner: Owner | None = None) -> Job:
     """Makes a job that this process will do, or the one that `owner` starts for its folder."""
+    check_not_shipped(runs_dir, request.runs)
     check_startable(request.specs, request.dataset, runs_dir)
     info = {"kind": "train", "runs": list(request.runs), "request": request.to_dict()}
     return _register(info, runs_dir, owner)
@@ -122,6 +124,7 @@ def register_resume(
 
     `request` says what those of them are to be that have not begun.
     """
+    check_not_shipped(runs_dir, [run.name for run in runs])
     check_writable(runs_dir)
     for run in runs:
         check_resumable(run)
@@ -254,6 +257,7 @@ def wait_until_ended(runs_dir: Path, number: int, seconds: float) -> Job:
 
 def move(runs_dir: Path, number: int, position: int) -> list[Job]:
     """Puts a waiting job at `position` of the queue, from 1; the waiting jobs as they are then."""
+    check_not_shipped(runs_dir)
     with _registry(runs_dir):
         waiting = [job for job in living_jobs(runs_dir) if job.state == "queued"]
         order = [job.id for job in waiting]

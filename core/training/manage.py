@@ -16,7 +16,7 @@ from core.training.checks import check_writable
 from core.training.job import JOBS_FOLDER, Job, living_jobs
 from core.training.job_runs import runs_of
 from core.training.label import write_label
-from core.training.runs import SHIPPED_DIR, Run, is_run_name, read_run
+from core.training.runs import Run, is_in_shipped, is_run_name, read_run
 from core.training.storage import cannot_write, sync_folder
 
 
@@ -28,7 +28,8 @@ def own_run(name: str, runs_dir: Path) -> Run:
     path = runs_dir / name
     if not is_run_name(name) or "\0" in name or not (path.is_dir() or path.is_symlink()):
         raise UsageError(f"No run {name!r} in {runs_dir}.")
-    if runs_dir.resolve() == SHIPPED_DIR.resolve():
+    # Its parent, because a link to a shipped run is not one and may go.
+    if is_in_shipped(path.parent):
         raise UsageError(f"{name} came with NormLab: only runs made here can be changed.")
     return read_run(path, runs_dir)
 

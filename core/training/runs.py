@@ -265,6 +265,14 @@ def is_shipped(run: Run) -> bool:
     return run.path.parents[2].resolve() == SHIPPED_DIR.resolve()
 
 
+def is_in_shipped(path: Path) -> bool:
+    """Whether `path`, which need not exist, is the folder of the shipped runs or lies below it."""
+    try:
+        return path.resolve().is_relative_to(SHIPPED_DIR.resolve())
+    except (OSError, RuntimeError):  # a link to itself, or a name that is too long
+        return False
+
+
 def find_run(name: str, root: Path, *, shipped_first: bool = False) -> Run:
     """The run called `name`, below `root` or else among the shipped ones; `RunError` for none.
 

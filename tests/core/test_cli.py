@@ -154,8 +154,9 @@ def test_doctor_says_what_is_here_and_what_is_missing(home, monkeypatch):
 def test_doctor_is_content_with_a_whole_installation(home, small, monkeypatch):
     monkeypatch.setattr(training, "_fetch_if_missing", lambda *args: None)
     for dataset in ("mnist", "digits"):
-        command = ("train", "--all", "--epochs", 1, "--runs-dir", "checkpoints")
+        command = ("train", "--all", "--epochs", 1, "--runs-dir", "made")
         assert run_cli(*command, "--dataset", dataset).exit_code == 0
+    (home / "made").rename(home / "checkpoints")
     report = document(run_cli("doctor", "--json"))
     assert report["runs_intact"] == 12 and report["problems"] == []
     assert "no problems" in run_cli("doctor").stdout

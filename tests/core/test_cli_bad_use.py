@@ -15,7 +15,9 @@ from core.config import VARIANTS
 from core.data.datasets import DATASETS
 from core.training import checks
 from core.training import trainer as trainer_module
-from tests.training_helpers import tiny_data, train_tiny
+from core.training.archive import export_run
+from core.training.runs import read_run
+from tests.training_helpers import REPOSITORY, tiny_data, train_tiny
 
 DIGITS = ("--dataset", "digits")
 KNOWN = tuple(VARIANTS)
@@ -205,6 +207,32 @@ def test_a_home_folder_is_meant_by_a_tilde(home, runs_dir, monkeypatch):
     for option in ("--runs-dir", "--data-dir"):
         line = refuse(home, "evaluate", "digits/gn/seed-1", option, "~nobody0/x")
         assert line.endswith("~nobody0/x is nowhere: ~nobody0 has no home. Name it in full.")
+
+
+@pytest.mark.parametrize(
+    "folder", ["checkpoints", "./checkpoints/../checkpoints", "checkpoints/new", "link", "partly"]
+)
+def test_nothing_is_written_among_the_shipped_runs(home, folder):
+    name = "digits/gn/seed-1"
+    shutil.copytree(REPOSITORY / "checkpoints" / name, home / "checkpoints" / name)
+    root = home / "checkpoints"
+    (home / "run.zip").write_bytes(export_run(read_run(root / name, root)))
+    (home / "link").symlink_to("checkpoints")
+    (home / "partly").mkdir()
+    (home / "partly/digits").symlink_to(home / "checkpoints/digits")
+    for command in (
+        *(("train", "gn", "--seeds", seeds, *DIGITS) for seeds in ("1", "77")),
+        *(("train", "gn", "--seeds", "77", *DIGITS, "--detach"), ("import", home / "run.zip")),
+    ):
+        line = refuse(home, *command, "--runs-dir", folder)
+        assert "came with NormLab" in line and line.endswith(
+            "choose another folder with --runs-dir."
+        )
+        assert "delete" not in line
+    for command in (("label", name, "--name", "Mine"), ("delete", name, "--yes")):
+        refuse(home, *command, "--runs-dir", folder)
+    for command in (("resume",), ("queue", 1, 1)) if folder != "partly" else ():
+        assert "came with NormLab" in refuse(home, *command, "--runs-dir", folder)
 
 
 def test_a_run_that_exists_is_not_trained_again(home, runs_dir):

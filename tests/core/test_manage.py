@@ -102,7 +102,7 @@ def test_what_is_no_run_is_refused(root, name):
 
 
 def test_a_shipped_run_is_never_changed(root, monkeypatch):
-    monkeypatch.setattr(manage, "SHIPPED_DIR", root)
+    monkeypatch.setattr("core.training.runs.SHIPPED_DIR", root)
     with pytest.raises(UsageError, match="came with NormLab"):
         own_run(NAME, root)
 
