@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from ui.charts import DATA_SET
 from ui.images import with_article
 from ui.shown_image import ShownImage
@@ -29,3 +31,27 @@ def networks(seed: int) -> str:
 def said_seed(seed: int) -> str:
     """Such as "seed 1", never broken."""
     return f"seed{JOINED}{seed}"
+
+
+def said_seeds(of_each: Iterable[Sequence[int]]) -> str:
+    """Which runs were compared, from the seeds of each variant: "seed 1", "5 seeds" (1 to 5).
+
+    Others than the first are named: "seeds 2, 4"; where variants differ: "1 to 5 seeds".
+    """
+    groups = [sorted(seeds) for seeds in of_each]
+    every = sorted({seed for seeds in groups for seed in seeds})
+    fewest, most = (size(map(len, groups), default=0) for size in (min, max))
+    if len(every) == 1:
+        return said_seed(every[0])
+    if fewest < most:
+        return f"{fewest} to {most} seeds"
+    if most < len(every):
+        return "one seed each" if most == 1 else f"{most} seeds each"
+    if every == list(range(1, most + 1)):
+        return f"{most} seeds"
+    return f"seeds {', '.join(map(str, every))}"
+
+
+def in_file_name(seeds: str) -> str:
+    """What `said_seeds` says, in the name of a file: "seed-1", "5-seeds"."""
+    return seeds.replace(",", "").replace(JOINED, "-").replace(" ", "-")

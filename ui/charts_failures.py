@@ -14,18 +14,25 @@ FRAME_HEIGHT = 110
 """Axis, title and legend, which Streamlit fits into the height."""
 ONE_RUN, MEAN, SINGLE, PUBLISHED = "this run", "mean over seeds", "single seeds", "published"
 SHAPES = {ONE_RUN: "circle", MEAN: "circle", SINGLE: "M0,-0.8L0,0.8", PUBLISHED: "diamond"}
+INTERVALS = {
+    ONE_RUN: "Lines: 95 % Wilson intervals. They cover the choice of test images, not that of the "
+    "seed.",
+    MEAN: "Lines: 95 % intervals of the mean over the seeds (Student's t), on these test images.",
+}
+"""What has an interval, and which."""
 INK = "#7F8894"
 """A grey that is readable on both backgrounds."""
 
 
 def class_accuracy_chart(
-    frame: pd.DataFrame, *, color: str, order: Sequence[str], label: str = ""
+    frame: pd.DataFrame, *, color: str, order: Sequence[str], label: str = "", runs: str = ""
 ) -> alt.LayerChart:
     """Accuracy per class as dot and interval; single seeds as ticks, published ones as diamonds.
 
     `frame` has `class` (name), `kind` (`ONE_RUN`, `MEAN`, `SINGLE` or `PUBLISHED`),
     `accuracy_percent`, `errors`, `num_images`, and for the first two `low_percent` and
-    `high_percent`. `label` is what the variant is called, for the title of an exported figure.
+    `high_percent`. For the title of an exported figure, `label` is what the variant is called, and
+    `runs` says which of its runs are shown, such as "5 seeds".
     """
     kinds = [kind for kind in SHAPES if kind in set(frame["kind"])]
     strokes = {ONE_RUN: color, MEAN: color, SINGLE: color, PUBLISHED: INK}
@@ -59,5 +66,5 @@ def class_accuracy_chart(
     height = ROW_HEIGHT * len(order) + FRAME_HEIGHT
     chart = (intervals + marks).properties(height=height, padding=PADDING)
     of_variant = f" of {label}" if label else ""
-    lines = "Lines: 95 % intervals." if {ONE_RUN, MEAN} & set(kinds) else ""
-    return titled(chart, f"Test accuracy{of_variant} for each class, {DATA_SET}", lines)
+    title = ", ".join(filter(None, (f"Test accuracy{of_variant} for each class", DATA_SET, runs)))
+    return titled(chart, title, *(INTERVALS[kind] for kind in kinds if kind in INTERVALS))

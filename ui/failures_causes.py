@@ -18,6 +18,7 @@ from core.training.runs import Run
 from core.training.storage import sha256
 from ui import charts_causes as charts
 from ui import resources, stored_results
+from ui.chart_titles import in_file_name, said_seeds
 from ui.downloads import download_row
 from ui.failures_view import View, label
 from ui.picker import pick
@@ -57,6 +58,17 @@ def show(view: View) -> None:
     _survey(view)
 
 
+def seeds_shown(view: View, key: str | None = None) -> str:
+    """The seeds of all shown runs, or of those of one variant, in words: "seed 1", "5 seeds"."""
+    groups = view.runs.values() if key is None else [view.runs[key]]
+    return said_seeds([run.seed for run in group] for group in groups)
+
+
+def file_stem(view: View) -> str:
+    """How files made from all shown runs are called: "mnist-5-seeds"."""
+    return f"{view.info.key}-{in_file_name(seeds_shown(view))}"
+
+
 def causes(view: View) -> FailureCauses:
     """`failure_causes` of the shown runs; computed once, shared, so never changed."""
     return view.once("found", partial(_find_causes, view))
@@ -81,14 +93,17 @@ def _causes(view: View, found: FailureCauses) -> None:
         st.markdown(sentence)
     with st.grid(2, min_column_width=FOREST_WIDTH, gap="large"):
         left, right = st.container(), st.container()
+    runs = seeds_shown(view)
     with left:
         st.subheader("What sets a normalization apart", anchor=False)
-        chart = _forest(view, "causes", found.causes, charts.norm_forest, "Interactions")
-        download_row(chart, found.causes, f"causes-{view.info.key}")
+        make = partial(charts.norm_forest, runs=runs)
+        chart = _forest(view, "causes", found.causes, make, "Interactions")
+        download_row(chart, found.causes, f"causes-{file_stem(view)}")
     with right:
         st.subheader("Each variant", anchor=False)
-        chart = _forest(view, "slopes", found.slopes, charts.variant_forest, "Slopes")
-        download_row(chart, found.slopes, f"slopes-{view.info.key}")
+        make = partial(charts.variant_forest, runs=runs)
+        chart = _forest(view, "slopes", found.slopes, make, "Slopes")
+        download_row(chart, found.slopes, f"slopes-{file_stem(view)}")
     a, b, r = found.correlated
     st.caption(
         CAUSES.format(
@@ -121,7 +136,7 @@ def _forest(
 
 def _differences(view: View, found: FailureCauses) -> None:
     with st.expander("How failing images differ, one property at a time"):
-        make = partial(charts.variant_forest, title=charts.DIFFERENCE)
+        make = partial(charts.variant_forest, title=charts.DIFFERENCE, runs=seeds_shown(view))
         chart = _forest(view, "differences", found.differences, make, "Differences")
         st.caption(
             "Mean of the failing images less mean of the others, in standard deviations within "
@@ -130,7 +145,7 @@ def _differences(view: View, found: FailureCauses) -> None:
         st.markdown(
             "\n".join(f"- **{p.label}** ({p.unit}): {p.definition}" for p in PROPERTIES.values())
         )
-        download_row(chart, found.differences, f"differences-{view.info.key}")
+        download_row(chart, found.differences, f"differences-{file_stem(view)}")
 
 
 def _survey(view: View) -> None:
@@ -158,7 +173,7 @@ def _survey(view: View) -> None:
     st.markdown(answered)
     pick(table, key="survey")
     st.caption(CHANGES.format(seeds=_seeds(frame["num_seeds"])))
-    download_row(None, frame, f"failure-survey-{view.info.key}")
+    download_row(None, frame, f"failure-survey-{file_stem(view)}")
 
 
 def _read_survey(documents: dict[str, list[dict]]) -> tuple[pd.DataFrame, str, str]:

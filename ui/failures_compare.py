@@ -14,7 +14,9 @@ from core.published import class_accuracy
 from ui import charts_failures as charts
 from ui import explain_choice, images, resources, state
 from ui import failures_tables as tables
+from ui.chart_titles import in_file_name
 from ui.downloads import download_row
+from ui.failures_causes import file_stem, seeds_shown
 from ui.failures_data import count_failing_seeds, overlap
 from ui.failures_grid import paged
 from ui.failures_view import IMAGE, View, label, pick_image
@@ -22,20 +24,15 @@ from ui.picker import pick
 
 WHO_PAGE = "who_page"
 WHO_PAGE_SIZE = 100
-IMAGES_INTERVAL = (
-    "Lines: 95 % Wilson intervals. They cover the choice of test images, not that of the seed."
-)
-SEEDS_INTERVAL = (
-    "Lines: 95 % intervals of the mean over the seeds (Student's t), on these test images."
-)
 
 
 def classes(view: View, key: str) -> None:
     """Accuracy per class with its interval, beside single seeds and the published figures."""
     st.header("Accuracy per class", anchor=False)
     chart, frame = view.once(f"classes {key}", partial(_class_chart, view, key))
-    st.caption(SEEDS_INTERVAL if len(view.runs[key]) > 1 else IMAGES_INTERVAL)
-    download_row(chart, frame, f"classes-{view.info.key}-{key}")
+    st.caption(charts.INTERVALS[charts.MEAN if len(view.runs[key]) > 1 else charts.ONE_RUN])
+    seeds = in_file_name(seeds_shown(view, key))
+    download_row(chart, frame, f"classes-{view.info.key}-{key}-{seeds}")
 
 
 def _class_chart(view: View, key: str) -> tuple[alt.LayerChart, pd.DataFrame]:
@@ -45,6 +42,7 @@ def _class_chart(view: View, key: str) -> tuple[alt.LayerChart, pd.DataFrame]:
         color=tables.variant_color(key),
         order=view.info.class_names,
         label=label(key),
+        runs=seeds_shown(view, key),
     )
     st.altair_chart(chart, alt=classes_alt(frame, label(key)))
     return chart, frame
@@ -136,7 +134,7 @@ def _who_table(view: View, table: pd.DataFrame, several: bool) -> None:
     st.caption(
         f"Cells: {cells}; a dot where it is right. Images that fail in most variants come first."
     )
-    download_row(None, table, f"who-fails-where-{view.info.key}")
+    download_row(None, table, f"who-fails-where-{file_stem(view)}")
 
 
 def _overlap(view: View) -> None:
@@ -156,7 +154,7 @@ def _overlap(view: View) -> None:
             else ""
         )
     )
-    download_row(None, frame, f"overlap-{view.info.key}")
+    download_row(None, frame, f"overlap-{file_stem(view)}")
 
 
 def one_image(view: View, key: str, seed: int) -> None:

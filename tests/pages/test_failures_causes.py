@@ -56,7 +56,38 @@ def test_every_figure_is_shown_with_a_description_and_can_be_taken_along(shipped
         assert any(text.startswith(f"{what}: {count} effects") for text in described)
     names = [button.proto.help for button in shipped.get("download_button")]
     for name in ("causes", "slopes", "differences", "failure survey"):
-        assert f"Download {name} digits as CSV" in names
+        assert f"Download {name} digits 10 seeds as CSV" in names
+
+
+@pytest.fixture
+def taken(monkeypatch) -> dict[str, str]:
+    """What stands above each figure that the page then offers, by the name of its files."""
+    found = {}
+
+    def row(chart, frame, name) -> None:
+        said = chart.to_dict()["usermeta"] if chart else {"title": "", "lines": []}
+        found[name] = " ".join([said["title"], *said["lines"]]).replace("\u00a0", " ")
+
+    for place in (failures_causes, failures_compare):
+        monkeypatch.setattr(place, "download_row", row)
+    return found
+
+
+def test_files_and_figures_say_of_which_seeds_they_are(taken):
+    opened()
+    for name in ("causes", "slopes", "differences", "classes"):
+        file = f"{name}-digits-{'gn-' * (name == 'classes')}10-seeds"
+        assert ", {data set}, 10 seeds " in taken[file]
+    assert "over the seeds (Student's t)" in taken["classes-digits-gn-10-seeds"]
+    tables = ("who-fails-where", "overlap", "failure-survey")
+    assert {f"{name}-digits-10-seeds" for name in tables} < taken.keys()
+
+
+def test_files_of_one_seed_are_others_than_those_of_all(taken):
+    opened(seed="1")
+    assert all(name.endswith("-seed-1") for name in taken)
+    said = taken["classes-digits-gn-seed-1"]
+    assert ", {data set}, seed 1 " in said and "95 % Wilson intervals" in said
 
 
 def test_what_was_drawn_once_is_shown_again_and_not_made_again(shipped, monkeypatch):

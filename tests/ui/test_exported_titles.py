@@ -29,7 +29,7 @@ from ui import (
     charts_robustness,
     charts_trust,
 )
-from ui.chart_titles import about
+from ui.chart_titles import about, in_file_name, said_seeds
 from ui.charts import to_svg
 from ui.shown_image import ShownImage
 
@@ -270,6 +270,23 @@ def test_a_positive_phi_is_said_to_be_what_repairing_takes_away():
 
 def test_names_of_files_stay_text():
     assert b"&lt;b&gt;x&lt;/b&gt;" in to_svg(answers("<b>x</b>"), "MNIST")
+
+
+@pytest.mark.parametrize(
+    ("of_each", "said"),
+    [
+        ([[3], [3]], "seed 3"),
+        ([[1, 2, 3], [3, 1, 2]], "3 seeds"),
+        ([[2, 4], [2, 4]], "seeds 2, 4"),
+        ([[1], [1, 2]], "1 to 2 seeds"),
+        ([[1], [2]], "one seed each"),
+        ([[1, 2], [1, 3]], "2 seeds each"),
+    ],
+)
+def test_the_seeds_behind_a_figure_are_said(of_each, said):
+    found = said_seeds(of_each)
+    assert found.replace("\u00a0", " ") == said
+    assert in_file_name(found) == said.replace(",", "").replace(" ", "-")
 
 
 def test_an_image_is_named_with_its_data_set_and_seed():
