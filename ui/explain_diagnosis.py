@@ -80,7 +80,7 @@ def _sentences(found: Diagnosis, shares: Mapping[str, float], subject: Subject) 
 
 
 def _layers(found: Diagnosis, subject: Subject) -> None:
-    st.subheader("Statistics, layer by layer (D1)", anchor=False)
+    st.subheader("Statistics, layer by layer", anchor=False)
     frame, patching = found.layers_frame(), found.patching
     chart = charts.layers_chart(
         frame,
@@ -115,7 +115,7 @@ def _layers(found: Diagnosis, subject: Subject) -> None:
 
 
 def _channels(found: Diagnosis, subject: Subject) -> None:
-    st.subheader("The head, channel by channel (D2)", anchor=False)
+    st.subheader("The head, channel by channel", anchor=False)
     frame = found.channels_frame()
     chart = charts.channels_chart(frame, label=_label(subject), about=about(subject, subject.seed))
     st.altair_chart(chart, key="channels", alt=charts.channels_alt(frame))

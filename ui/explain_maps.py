@@ -95,7 +95,8 @@ def _scale_words(limit: float | None) -> str:
     scale = (
         "Each map has its own scale, stated below it: their sizes cannot be compared."
         if limit is None
-        else f"One scale for all maps, from −{limit:.3g} to +{limit:.3g}; white is 0."
+        else f"One scale for all maps, from −{limit:.3g} to +{limit:.3g}; white is 0. A pale map "
+        "has small attributions; “Own colour scale for each map” shows where they lie."
     )
     return (
         f"{scale} Orange pixels raise the explained output, blue ones (with a minus) lower it. The "

@@ -31,7 +31,7 @@ METHOD = (
 
 def show(subject: Subject) -> None:
     """What would have to be different: in words, and as a table of the changed images."""
-    st.header("What change would turn the answer? (D3)", anchor=False)
+    st.header("What change would turn the answer?", anchor=False)
     if subject.image is None:
         st.caption("This needs the picture, which is not on this machine.")
         return

@@ -76,7 +76,7 @@ def test_the_image_and_the_verdict_come_first(default):
         f"Test image {FAILS} is labelled 5",
         "Attribution maps",
         "Diagnosis of Group norm, seed 1",
-        "What change would turn the answer? (D3)",
+        "What change would turn the answer?",
     ]
     assert "**All 6 variants take it for a 9.**" in texts(default.markdown)
     assert not default.warning and not default.error

@@ -170,7 +170,8 @@ def test_without_images_overview_greets_with_a_digit_that_is_always_here(tmp_pat
     monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
     app = opened("overview", dataset="mnist")
     assert not app.error
-    assert "still read it. Here on a digit of the data set Digits, by networks trained on it." in texts(app.markdown)
+    said = "still read it. Here on a digit of the data set Digits, by networks trained on it."
+    assert said in texts(app.markdown)
     said = "The MNIST images are not on this machine**, so the digit above is one of Digits."
     assert said in texts(app.markdown)
     assert rows(app, "greeting-answers") == rows(opened("overview"), "greeting-answers")
