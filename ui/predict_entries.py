@@ -65,25 +65,28 @@ class Brought(NamedTuple):
 
 
 def uploads() -> list[Entry]:
-    """The files of this session, in the order in which they came."""
+    """The files of this session, those first that came last."""
     return state.value(UPLOADS, [])
 
 
 def take(files: Iterable[tuple[str, bytes]], too_large: Iterable[str] = ()) -> None:
-    """Adds `files` (name, content) to those of the session, as far as there is room.
+    """Puts `files` (name, content) before those of the session, as far as there is room.
 
-    Files that the browser did not even send for their size are in `too_large`, by name.
+    The first of them will be shown, and no longer what was. Files that the browser did not even send for their size are in `too_large`, by name.
     """
-    entries = [entry for entry in uploads() if not entry.refused]
-    kept, size = len(entries), sum(len(entry.content) for entry in entries)
+    old = [entry for entry in uploads() if not entry.refused]
+    kept, size = len(old), sum(len(entry.content) for entry in old)
+    new: list[Entry] = []
     for file, content in files:
         reason = _no_room(kept, size + len(content))
         if not reason:
             kept, size = kept + 1, size + len(content)
-        entries.append(_uploaded(file, content, reason, entries))
+        new.append(_uploaded(file, content, reason, [*old, *new]))
     for file in too_large:
-        entries.append(_uploaded(file, b"", TOO_LARGE, entries))
-    state.put(UPLOADS, entries)
+        new.append(_uploaded(file, b"", TOO_LARGE, [*old, *new]))
+    state.put(UPLOADS, [*new, *old])
+    if kept > len(old):
+        own_images.forget("upload")
 
 
 def _uploaded(file: str, content: bytes, reason: str, others: Iterable[Entry]) -> Entry:

@@ -28,7 +28,7 @@ FILTERS = {
     REFUSED: "Refused",
 }
 ORDERS = {
-    "brought": "As brought",
+    "brought": "Last brought first",
     "agreement": "Least agreement first",
     "entropy": "Highest entropy first",
     "unusual": "Most unusual first",

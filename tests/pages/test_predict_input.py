@@ -65,6 +65,15 @@ def test_more_files_can_be_added_and_all_removed(page):
     assert app.session_state["own-image"] is None
 
 
+def test_what_was_brought_last_is_shown_as_far_as_it_can_be_read(page):
+    app = page(way="upload")
+    send(app, ("5.png", encode(DIGIT)))
+    send(app, ("a.png", encode(255 - DIGIT)), ("b.png", encode(DIGIT)))
+    assert app.session_state["own-image"].name == "a.png"
+    send(app, ("none.png", b""))  # of which there is nothing to show
+    assert app.session_state["own-image"].name == "a.png"
+
+
 def test_the_digits_of_one_picture_are_counted_even_if_it_is_there_twice(page):
     app = page(way="upload")
     two = encode(np.tile(np.kron(DIGIT, np.ones((4, 4), np.uint8)), (1, 2)))

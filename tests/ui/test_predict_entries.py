@@ -33,8 +33,8 @@ def entry(content: bytes, name: str = "x.png") -> Entry:
 def test_files_of_one_name_stay_apart():
     take([("7.png", b"a"), ("7.png", b"b")])
     take([("7.png", b"a")])
-    assert [one.name for one in uploads()] == ["7.png", "7.png (2)", "7.png (3)"]
-    assert [one.content for one in uploads()] == [b"a", b"b", b"a"]
+    assert [one.name for one in uploads()] == ["7.png (3)", "7.png", "7.png (2)"]
+    assert [one.content for one in uploads()] == [b"a", b"a", b"b"]
     assert {one.file for one in uploads()} == {"7.png"}
 
 
