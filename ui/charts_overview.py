@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from ui.chart_titles import said_seeds
 from ui.charts import (
     DATA_SET,
     INK,
@@ -74,7 +75,8 @@ def accuracy_chart(*, variants: pd.DataFrame, runs: pd.DataFrame) -> alt.LayerCh
     chart = alt.LayerChart(layer=layers).properties(
         height=ROW_HEIGHT * len(variants) + 40, padding=PADDING
     )
-    return titled(chart, f"Test accuracy, {DATA_SET}", accuracy_legend(variants))
+    seeds = said_seeds(group["seed"].to_list() for _, group in runs.groupby("variant"))
+    return titled(chart, f"Test accuracy, {DATA_SET}, {seeds}", accuracy_legend(variants))
 
 
 def accuracy_legend(variants: pd.DataFrame) -> str:
@@ -82,7 +84,7 @@ def accuracy_legend(variants: pd.DataFrame) -> str:
     several = variants["num_seeds"].max() > 1
     one_seed = variants.loc[variants["num_seeds"] == 1, "label"]
     parts = [
-        "Dot: mean over the seeds." if several else "Dot: this run.",
+        f"Dot: mean over {_num_seeds(variants)} seeds." if several else "Dot: this run.",
         "Bar: 95 % interval of that mean, on these very images."
         if several
         else "Bar: 95 % interval, for other images.",
@@ -93,6 +95,12 @@ def accuracy_legend(variants: pd.DataFrame) -> str:
         "Diamond below: published." if variants["published_percent"].notna().any() else "",
     ]
     return " ".join(filter(None, parts))
+
+
+def _num_seeds(frame: pd.DataFrame) -> str:
+    """Such as "5", or "1 to 5" where not all rows have as many."""
+    fewest, most = frame["num_seeds"].min(), frame["num_seeds"].max()
+    return f"{most}" if fewest == most else f"{fewest} to {most}"
 
 
 def _points(variants: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -143,8 +151,9 @@ def pairs_chart(*, pairs: pd.DataFrame, dark: bool = False) -> alt.LayerChart:
         base.mark_text(fontSize=12).encode(text=value, color=alt.ColorValue(**text)),
     ]
     chart = alt.LayerChart(layer=layers).properties(height=46 * len(order) + 70, padding=PADDING)
+    seeds = f"{_num_seeds(pairs)} {'seeds' if pairs['num_seeds'].max() > 1 else 'seed'}"
     title = f"Test accuracy of the row less that of the column, {DATA_SET}"
-    return titled(chart, title, f"In percentage points. {PAIRS_LEGEND}")
+    return titled(chart, f"{title}, {seeds}", f"In percentage points. {PAIRS_LEGEND}")
 
 
 def mirrored(pairs: pd.DataFrame) -> pd.DataFrame:

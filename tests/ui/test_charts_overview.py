@@ -17,6 +17,7 @@ PAIRS = pd.DataFrame(
         "high_percent": [0.50, 0.10, 0.1],
         "p_holm": [0.01, 0.4, 1.0],
         "resolved": [True, False, False],
+        "num_seeds": 5,
     }
 )
 
@@ -106,6 +107,23 @@ def test_exported_figures_say_what_is_drawn_and_what_colours_mean():
     pairs = to_svg(pairs_chart(pairs=PAIRS), "MNIST").decode()
     assert "Test accuracy of the row less that of the column, MNIST" in pairs
     assert "In percentage points. Green: the row is higher; purple: it is lower" in pairs
+
+
+def above(chart) -> str:
+    """What stands above the chart in a file."""
+    said = chart.to_dict()["usermeta"]
+    return " ".join([said["title"], *said["lines"]]).replace("\u00a0", " ")
+
+
+def test_exported_figures_say_over_how_many_seeds_they_are():
+    several = above(accuracy_chart(variants=variants(2), runs=RUNS))
+    assert several.startswith("Test accuracy, {data set}, 2 seeds Dot: mean over 2 seeds.")
+    mixed = variants().assign(num_seeds=[1, 2])
+    assert "Dot: mean over 1 to 2 seeds." in above(accuracy_chart(variants=mixed, runs=RUNS))
+    one = above(accuracy_chart(variants=variants(), runs=RUNS[RUNS["seed"] == 2]))
+    assert one.startswith("Test accuracy, {data set}, seed 2 Dot: this run.")
+    assert ", {data set}, 5 seeds " in above(pairs_chart(pairs=PAIRS))
+    assert ", {data set}, 1 seed " in above(pairs_chart(pairs=PAIRS.assign(num_seeds=1)))
 
 
 def test_labels_of_the_accuracy_axis_stay_below_their_ticks():
