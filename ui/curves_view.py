@@ -32,6 +32,7 @@ L1_HINT = (
 )
 GREY_IS = "Grey: the other variants."
 PANELS_HINT = f"{GREY_IS} Point to read one epoch."
+EPOCHS, LAST_EPOCH = "epochs", "epochs-last"
 MAX_KEPT = 32
 T = TypeVar("T")
 CHART_MIN_WIDTH, PANEL_MIN_WIDTH = 380, 230
@@ -99,10 +100,16 @@ def _variants(selection: Selection) -> list[str]:
 def _epochs(last: int) -> tuple[int, int]:
     if last < 2:
         return 1, last
+    _follow_last(last)
     help_text = "Zooms all charts; Ctrl or ⌘ with scrolling zooms one."
-    return st.slider(
-        "Epochs", 1, last, (1, last), help=help_text, width=280, **state.bound("epochs")
-    )
+    return st.slider("Epochs", 1, last, (1, last), help=help_text, width=280, **state.bound(EPOCHS))
+
+
+def _follow_last(last: int) -> None:
+    """Has a range of all epochs be that of all up to the `last` one of other runs, too."""
+    if state.value(EPOCHS) == (1, state.value(LAST_EPOCH)):
+        state.put(EPOCHS, (1, last))
+    state.put(LAST_EPOCH, last)
 
 
 def caption(choice: Choice, selection: Selection) -> None:

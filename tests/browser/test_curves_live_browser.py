@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from playwright.sync_api import Page, expect
 
+from core.config import VARIANTS
 from core.training import jobs
 from core.training.request import make_request
 from tests.browser.conftest import serving
+from tests.fixtures_runs import write_run
 from tests.growing_runs import finish, write_growing
 
 CHART = ".st-key-curve-test_loss"
@@ -127,3 +131,24 @@ def test_a_run_that_ends_is_shown_as_finished_without_a_reload(server, tab, runs
     expect(page.get_by_text("In training")).to_have_count(0)
     expect(page.locator(f'{CHART} [aria-label*="Last shown epoch"]').first).to_be_attached()
     opened.check()
+
+
+def test_a_range_nobody_moved_follows_other_runs_and_stays_out_of_the_address(
+    checkpoints, tab, tmp_path
+):
+    write_run(tmp_path, "digits", replace(VARIANTS["gn"], epochs=80), 1)
+    opened = tab()
+    with serving("streamlit_app.py", checkpoints, tmp_path) as server:
+        page = opened.open(f"{server}/curves?dataset=digits&show=Test+loss")
+        first, last = (page.locator(".st-key-epochs input").nth(place) for place in (0, 1))
+        expect(last).to_have_value("25")
+        for source, epochs in (("Made here", "80"), ("Shipped", "25"), ("Made here", "80")):
+            page.get_by_test_id("stSidebar").locator(".st-key-runs input").click()
+            page.get_by_role("option", name=source, exact=True).click()
+            expect(last).to_have_value(epochs)
+            expect(first).to_have_value("1")
+            opened.wait()
+            assert "epochs=" not in page.url
+        first.press("ArrowRight")
+        expect(page).to_have_url(re.compile("epochs=2&epochs=80"))
+        opened.check()

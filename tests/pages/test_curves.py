@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -274,3 +275,16 @@ def test_why_a_penalty_is_zero_is_said_where_it_is_shown(fake_checkpoints):
 def test_a_link_to_the_penalty_by_its_old_name_opens(fake_checkpoints, old):
     fake_checkpoints({"mnist": (1,)})
     assert "Test loss" in titles(page(show=old))
+
+
+def test_a_range_nobody_moved_is_that_of_the_runs_shown(fake_checkpoints, tmp_path):
+    fake_checkpoints({"digits": (1,)})
+    write_run(tmp_path / "runs", "digits", replace(VARIANTS["gn"], epochs=80), 1)
+    app = page()
+    for source, last in ((state.LOCAL, 80), (state.SHIPPED, 25), (state.LOCAL, 80)):
+        app.selectbox(key=state.SOURCE).select(source).run()
+        assert app.slider[0].value == (1, last) and not app.warning
+        assert "epochs" not in app.query_params
+    app.slider[0].set_value((5, 10)).run()
+    app.selectbox(key=state.SOURCE).select(state.SHIPPED).run()
+    assert app.slider[0].value == (5, 10)
