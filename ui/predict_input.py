@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import DeletedFile
 
 from core.data.datasets import get_dataset
-from core.data.image_gate import MAX_BYTES, MAX_SIDE, SIGNATURES
+from core.data.image_gate import LIMITS, MAX_BYTES, SIGNATURES
 from core.data.preprocess import POLARITIES
 from core.errors import NormLabError
 from ui import (
@@ -29,6 +29,7 @@ from ui.drawing_canvas import Drawing, drawing_canvas
 from ui.own_images import Way
 from ui.predict_entries import (
     MAX_FILES,
+    MAX_TOTAL,
     PHOTO,
     UPLOADS,
     Brought,
@@ -222,8 +223,8 @@ def _uploaded() -> list[Entry]:
         state.put(UPLOADER, state.value(UPLOADER, 0) + 1)
 
     st.file_uploader(
-        f"Pictures of digits: {', '.join(SIGNATURES)}, up to {MAX_BYTES >> 20} MB and "
-        f"{MAX_SIDE:,} pixels a side each, at most {MAX_FILES} at once",
+        f"Pictures of digits: {', '.join(SIGNATURES)}, each {LIMITS}; at most {MAX_FILES} "
+        f"files and {MAX_TOTAL >> 20} MB at once",
         accept_multiple_files=True,
         max_upload_size=MAX_BYTES >> 20,
         key=key,

@@ -60,7 +60,12 @@ def ask_for_table(info: DatasetInfo, owns: Sequence[OwnImage]) -> None:
             f"{MAX_TABLE_BYTES >> 20} MB. Without it, file names tell the label: {FORMS}"
         )
         st.file_uploader(
-            "Table of labels", type="csv", key=UPLOADER, on_change=_take, args=[info.class_names]
+            "Table of labels",
+            type="csv",
+            max_upload_size=MAX_TABLE_BYTES >> 20,
+            key=UPLOADER,
+            on_change=_take,
+            args=[info.class_names],
         )
         table, problem = state.value(TABLE, {}), state.value(PROBLEM)
         if problem:

@@ -28,12 +28,13 @@ from core.cli.prediction import BY_NAME, Answers, Question, answer
 from core.cli.words import made_here
 from core.config import VARIANTS, get_variant
 from core.data.datasets import get_dataset
+from core.data.image_gate import LIMITS
 from core.data.preprocess import POLARITIES
 from core.device import check_choice
 from core.errors import UsageError
 from core.training.runs import is_shipped
 
-ImagesArgument = Annotated[list[Path], typer.Argument(help="Pictures of digits.")]
+ImagesArgument = Annotated[list[Path], typer.Argument(help=f"Pictures of digits, each {LIMITS}.")]
 VariantOption = Annotated[
     list[str] | None, typer.Option(help="A name; may be repeated. Default: all six.")
 ]

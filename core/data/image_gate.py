@@ -18,15 +18,21 @@ from PIL import ExifTags, Image, ImageFile
 from core.data.grey_levels import to_grey
 from core.errors import ImageError
 
-MAX_BYTES = 2 * 2**20
+MAX_BYTES = 15 * 2**20
+MAX_PIXELS = 16 * 2**20
+MAX_PHOTO_PIXELS = 50 * 2**20
+"""Of a JPEG in one pass, as cameras write it: it is halved while it is decoded."""
+LIMITS = (
+    f"up to {MAX_BYTES >> 20} MB and {MAX_PIXELS >> 20} megapixels, "
+    f"{MAX_PHOTO_PIXELS >> 20} in a camera's JPEG"
+)
+"""In words, for whoever brings a picture."""
 TOO_LARGE = f"The file is larger than {MAX_BYTES >> 20} MB: scale the picture down."
-MAX_SIDE = 4096
-"""Also bounds the picture to 16.8 million pixels."""
 MIN_SIDE = 8
 """Of the longer side; the smallest digits in use, scikit-learn's, have it."""
 MAX_ASPECT = 20
 MAX_JPEG_SCANS = 50
-"""Ordinary files have up to ten passes; 57 bytes of one make 16 Mpx be gone through once more."""
+"""Ordinary files have up to ten passes; 57 bytes of one make 50 Mpx be gone through once more."""
 MIN_CONTRAST = 16
 """Levels of 255 between the darkest and the brightest pixel, below which nothing is drawn."""
 
@@ -143,10 +149,13 @@ def _decode(content: bytes, kind: str) -> Picture:
 
 def _load(content: bytes, kind: str) -> Picture:
     with _open(content, kind) as image:
-        _check_dimensions(*image.size)
+        is_photo = kind == "JPEG" and not image.info.get("progressive")
+        _check_dimensions(*image.size, MAX_PHOTO_PIXELS if is_photo else MAX_PIXELS)
         image.verify()
     # After a failed load a second one can succeed with garbage, and verify() spoils the object.
     with _open(content, kind) as image:
+        if image.width * image.height > MAX_PIXELS:
+            image.draft(None, (image.width // 2, image.height // 2))
         image.load()
         grey, notices = to_grey(image)
         # A phone's JPEG may hold a depth map or a preview as second "frame".
@@ -161,9 +170,9 @@ def _open(content: bytes, kind: str) -> ImageFile.ImageFile:
     return Image.open(io.BytesIO(content), formats=[kind])
 
 
-def _check_dimensions(width: int, height: int) -> None:
+def _check_dimensions(width: int, height: int, most: int) -> None:
     shorter, longer = sorted((width, height))
-    if longer > MAX_SIDE:
+    if width * height > most:
         raise _too_large(f"{width}×{height}")
     if longer < MIN_SIDE or shorter < 1:
         raise ImageError(
@@ -181,6 +190,6 @@ def _check_dimensions(width: int, height: int) -> None:
 
 def _too_large(pixels: str) -> ImageError:
     return ImageError(
-        f"The picture has {pixels} pixels: scale it down to at most {MAX_SIDE} a side.",
+        f"The picture has {pixels} pixels, more than is taken ({LIMITS}): scale it down.",
         "dimensions",
     )

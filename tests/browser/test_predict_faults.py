@@ -200,12 +200,12 @@ def test_bad_files_between_good_ones_are_each_named(shipped, tab):
     good = encode(DIGIT)
     opened = tab()
     page = open_way(opened, shipped, "upload")
-    send(page, {"large.png": good + bytes(6 * 2**20)})
-    expect(page.get_by_text("File must be 2.0MB or smaller.")).to_be_visible()
+    send(page, {"large.png": good + bytes(16 * 2**20)})
+    expect(page.get_by_text("File must be 15.0MB or smaller.")).to_be_visible()
     upload(
         page,
         {
-            "photo with 12 Mpx.jpg": encode(photo, "JPEG"),
+            "photo with 12 Mpx.jpg": encode(photo, "JPEG").ljust(6 * 2**20, b"\0"),
             "empty.png": b"",
             "moving.gif": animation("GIF"),
             "too large.png": good + bytes(MAX_BYTES),

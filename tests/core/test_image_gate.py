@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from core.data.grey_levels import rescale
-from core.data.image_gate import MAX_BYTES, read_picture
+from core.data.image_gate import LIMITS, MAX_BYTES, read_picture
 from core.errors import ImageError
 from tests.pictures import (
     DIGIT,
@@ -321,8 +321,9 @@ def test_the_largest_file_is_let_in_and_one_byte_more_is_not(tmp_path):
     [
         (1, 1, "dimensions"),
         (7, 7, "dimensions"),
-        (1, 10_000, "dimensions"),
+        (1, 10_000, "aspect"),
         (4097, 4096, "dimensions"),
+        (8160, 6120, "dimensions"),  # only as a photo
         (9000, 9000, "dimensions"),
         (15_000, 15_000, "dimensions"),
         (10, 201, "aspect"),
@@ -336,11 +337,57 @@ def test_dimensions_are_refused_before_a_pixel_is_decoded(monkeypatch, width, he
     assert code(content) == reason
 
 
-@pytest.mark.parametrize(("width", "height"), [(4096, 4096), (4096, 300), (8, 8), (200, 10)])
+@pytest.mark.parametrize(("width", "height"), [(4096, 4096), (8192, 2048), (8, 8), (200, 10)])
 def test_the_outermost_dimensions_are_let_in(width, height):
     pixels = np.zeros((height, width), np.uint8)
     pixels[2:6, 2:6] = 255
     np.testing.assert_array_equal(levels(encode(pixels)), pixels)
+
+
+def photo(width: int, height: int, **options: object) -> bytes:
+    """A JPEG as a telephone writes it: stored lying, to be turned; a bar in the left half."""
+    page = Image.new("RGB", (width, height), "white")
+    page.paste("black", (width // 8, height // 4, width // 4, 3 * height // 4))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    return encode(page, "JPEG", exif=exif, **options)
+
+
+@pytest.mark.parametrize(("width", "height"), [(8160, 6120), (4032, 3024)])
+def test_a_telephones_photo_is_let_in_upright(width, height):
+    found = levels(photo(width, height))
+    assert 3000 <= found.shape[1] < found.shape[0] <= 4096
+    rows, columns = (np.flatnonzero((found < 128).any(axis=axis)) for axis in (1, 0))
+    np.testing.assert_allclose(rows[[0, -1]] / found.shape[0], (0.125, 0.25), atol=0.01)
+    np.testing.assert_allclose(columns[[0, -1]] / found.shape[1], (0.25, 0.75), atol=0.01)
+
+
+PEAK = """
+import pathlib, resource, sys
+from core.data.image_gate import read_picture
+peaks = []
+for path in sys.argv[1:]:
+    read_picture(pathlib.Path(path))
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peaks[1] - peaks[0])
+"""
+"""Prints by how many kB the second picture raises the largest memory that was used."""
+
+
+def test_the_largest_photo_takes_little_memory(tmp_path):
+    for name, size in (("small", (1200, 900)), ("large", (8160, 6120))):
+        (tmp_path / name).write_bytes(photo(*size))
+    command = [sys.executable, "-c", PEAK, tmp_path / "small", tmp_path / "large"]
+    root = Path(__file__).resolve().parents[2]
+    found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 160 * 2**10  # its pixels alone would take 200
+
+
+def test_a_photo_in_passes_or_of_more_pixels_is_refused_with_the_limits():
+    """Passes need all of the picture in memory."""
+    for content in (photo(8160, 6120, progressive=True), photo(8200, 6400)):
+        error = refused(content)
+        assert error.code == "dimensions" and LIMITS in str(error)
 
 
 def test_a_jpeg_of_a_thousand_passes_is_refused_at_once():

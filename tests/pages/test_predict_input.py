@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data.datasets import load_split
+from core.data.image_gate import LIMITS
 from tests.pictures import DIGIT, encode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +48,7 @@ def send(app: AppTest, *files: tuple[str, bytes]) -> None:
 
 def test_limits_are_said_before_they_bite(page):
     app = page(way="upload")
-    for limit in ("PNG", "TIFF", "2 MB", "4,096 pixels", "200"):
+    for limit in ("PNG", "TIFF", LIMITS, "200 files", "64 MB"):
         assert limit in app.file_uploader[0].label
     assert "written nowhere" in captions(app)
 

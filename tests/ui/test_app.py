@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 import streamlit_app
+from core.data.image_gate import MAX_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +24,7 @@ def config() -> dict:
 
 def test_the_app_keeps_to_itself(config):
     assert config["server"]["address"] == "127.0.0.1"
-    assert 2 <= config["server"]["maxUploadSize"] <= 10
+    assert config["server"]["maxUploadSize"] == MAX_BYTES >> 20
     assert config["browser"]["gatherUsageStats"] is False
     assert config["client"]["showErrorDetails"] == "none"
     assert config["runner"]["magicEnabled"] is False
