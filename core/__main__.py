@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import warnings
 
@@ -21,6 +22,7 @@ try:
         robustness,
         training,
     )
+    from core.cli.output import silence
 except ModuleNotFoundError as error:
     if str(error.name).startswith("core"):
         raise
@@ -60,6 +62,10 @@ def main() -> int:
     """Runs the command line; a word it does not understand costs one line and status 2."""
     # Pillow's, of damaged files, would stand around the one line that refuses them.
     warnings.filterwarnings("ignore", module="PIL")
+    for name in ("stdout", "stderr"):
+        # None where whoever started us closed it, as `>&-` does: then nobody wants to read it.
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
     if isinstance(sys.stdout, io.TextIOWrapper):
         # JSON is UTF-8 wherever it goes, and not every encoding has the signs of the tables.
         sys.stdout.reconfigure(encoding="utf-8")
@@ -72,10 +78,11 @@ def main() -> int:
         return error.exit_code
     except BrokenPipeError:
         # Nobody reads on, as behind `| head`; nor may the flush at exit complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            silence(stream)
         return 1
     except (typer.Abort, KeyboardInterrupt):
-        return 1
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":

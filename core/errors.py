@@ -13,6 +13,14 @@ class UsageError(NormLabError):
     exit_status = 2
 
 
+class StoppedError(NormLabError):
+    """The work was stopped before its end; exits as what a signal ended does, not with 0."""
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
 class DataError(NormLabError):
     """A data set is missing, truncated or damaged; the message names the file."""
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TextColumn
 
-from core.cli.output import DataDirOption, JsonOption, one_line_errors, print_json
+from core.cli.output import DataDirOption, JsonOption, error_stream, one_line_errors, print_json
 from core.cli.progress import BAR
 from core.data.datasets import SPLITS, DatasetStatus, check_dataset, get_dataset, load_split
 from core.data.datasets import data_dir as find_data_dir
@@ -43,7 +43,7 @@ def fetch(
 
 def download(key: str, root: Path) -> None:
     """Fetches what is missing or damaged, with progress on standard error."""
-    console = Console(stderr=True)
+    console = Console(file=error_stream())
     with Progress(TextColumn("{task.description}"), *BAR, DownloadColumn(), console=console) as bar:
         task = bar.add_task(f"downloading {key} into {root}", total=None, visible=False)
         download_dataset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -53,11 +54,22 @@ def delete(
     """Remove runs for good."""
     runs = [own_run(name, runs_dir) for name in dict.fromkeys(names)]
     listed = ", ".join(run.name for run in runs)
-    if not yes and not typer.confirm(f"Delete {listed} for good?", err=True):
+    if not yes and not _confirmed(f"Delete {listed} for good?"):
         raise RunError("Nothing was deleted.")
     for run in runs:
         delete_run(run, runs_dir)
     _report(runs, as_json, "deleted")
+
+
+def _confirmed(question: str) -> bool:
+    """The answer on standard input, asked for on a terminal; `UsageError` where there is none."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        sys.stderr.write(f"{question} [y/N]: ")
+        sys.stderr.flush()
+    answer = sys.stdin.readline() if sys.stdin is not None else ""
+    if not answer:
+        raise UsageError(f"{question} Nobody answered: give --yes to say so.")
+    return answer.strip().lower() in ("y", "yes")
 
 
 @one_line_errors

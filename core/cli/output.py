@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -96,6 +97,42 @@ def chosen_runs_dir(preferred: Path | None) -> Path:
 def minutes(seconds: float) -> str:
     """A time as minutes and seconds, such as 12:05."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+class _Forgiving:
+    """A stream that goes silent where it cannot be written to, as behind `2>&1 | head`."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            silence(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            silence(self._stream)
+
+
+def error_stream() -> IO[str]:
+    """Standard error for what is only told along the way, which must not end the work."""
+    return _Forgiving(sys.stderr)  # type: ignore[return-value]
+
+
+def silence(stream: IO[str]) -> None:
+    """What is still written to `stream`, also at exit, goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def print_json(document: object) -> None:

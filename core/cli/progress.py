@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from core.cli.output import minutes
+from core.cli.output import error_stream, minutes
 from core.training.trainer import Progress as EpochProgress
 from core.training.trainer import Trainer
 
@@ -18,13 +17,14 @@ BAR = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
 
 def say(text: str) -> None:
     """A line on standard error, where it is in nobody's way."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    stream = error_stream()
+    stream.write(text + "\n")
+    stream.flush()
 
 
 def watch(trainer: Trainer) -> None:
     """Runs the trainer and shows how it goes."""
-    console = Console(stderr=True)
+    console = Console(file=error_stream())
     with Progress(TextColumn("{task.description}"), *BAR, console=console) as bar:
         task = bar.add_task("training", total=trainer.total_steps, completed=trainer.steps_done)
         done = threading.Event()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -20,10 +19,12 @@ from core.cli.output import (
     DataDirOption,
     JsonOption,
     RunsDirOption,
+    error_stream,
     one_line_errors,
     print_json,
     print_table,
 )
+from core.cli.progress import say
 from core.cli.reports import DEFAULT_DATASET, chosen_runs, common_dataset
 from core.config import parse_seeds
 from core.data.corruptions import CORRUPTIONS, get_corruption
@@ -99,7 +100,7 @@ def _compute(runs: Sequence[Run], keys: Sequence[str], dataset: str, root: Path)
         return
     images, targets = load_split(dataset, root, "test")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
+    console = Console(file=error_stream())
     with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console) as bar:
         task = bar.add_task("evaluating corrupted images", total=None)
         written = evaluate_corruptions(
@@ -107,7 +108,7 @@ def _compute(runs: Sequence[Run], keys: Sequence[str], dataset: str, root: Path)
             lambda done, total: bar.update(task, completed=done, total=total),
         )
     if not written:
-        sys.stderr.write("The results were not stored: the run folders cannot be written.\n")
+        say("The results were not stored: the run folders cannot be written.")
 
 
 def _records(frame: pd.DataFrame) -> list[dict]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -42,7 +42,7 @@ from core.cli.words import document, reason, with_options
 from core.data.datasets import check_dataset
 from core.data.datasets import data_dir as find_data_dir
 from core.device import select_device
-from core.errors import RunError, UsageError
+from core.errors import StoppedError, UsageError
 from core.published import SUMMARY
 from core.training.checks import RESUMABLE_STATES, check_not_shipped, check_resumable
 from core.training.job import Job, find_job, is_job_number, living_jobs
@@ -55,7 +55,6 @@ from core.training.request import TrainingRequest
 from core.training.runs import Run, find_run, list_runs, read_run
 from core.training.trainer import Trainer, resume_runs, start_runs
 
-Result = TypeVar("Result")
 DetachOption = Annotated[bool, typer.Option("--detach", help="Train in the background.")]
 NowOption = Annotated[bool, typer.Option("--now", help="Do not wait for jobs that came before.")]
 JobOption = Annotated[int | None, typer.Option("--job", hidden=True)]
@@ -98,7 +97,7 @@ def train(
             _report_job(start(request, runs_dir, root, now=now), as_json)
             return
         job = register(request, runs_dir).id
-    _report(_do(runs_dir, job, now, lambda process: _train(process, root)), as_json)
+    _do(runs_dir, job, now, as_json, lambda process: _train(process, root))
 
 
 @one_line_errors
@@ -129,7 +128,7 @@ def resume(
             return
         job = found.id
     work = {"train": _train, "resume": _resume}[find_job(runs_dir, job).kind]
-    _report(_do(runs_dir, job, now, lambda process: work(process, root)), as_json)
+    _do(runs_dir, job, now, as_json, lambda process: work(process, root))
 
 
 def _register_resume(
@@ -159,23 +158,28 @@ def _unfinished(names: list[str], runs_dir: Path) -> list[Run]:
 
 
 def _do(
-    runs_dir: Path, number: int, now: bool, work: Callable[[JobProcess], list[Run]]
-) -> list[Run]:
-    """Waits for the job's turn and does its work; says how it ended."""
+    runs_dir: Path, number: int, now: bool, as_json: bool, work: Callable[[JobProcess], list[Run]]
+) -> None:
+    """Waits for the job's turn, does its work and reports; `StoppedError` if it was stopped."""
     find_job(runs_dir, number)
+    cure = f"go on with `python -m core resume {number}`."
 
     def waits() -> None:
         position = find_job(runs_dir, number).position
         say(f"Job {number} waits for its turn, at place {position} of the queue. --now does not.")
 
+    process = JobProcess(runs_dir, number)
     try:
-        with JobProcess(runs_dir, number) as process:
+        with process:
             process.wait_for_turn(waits, now=now)
             runs = work(process)
             process.ended(*_outcome(runs))
-            return runs
     except KeyboardInterrupt:
-        raise RunError(f"Job {number} was stopped before it trained anything.") from None
+        why = f"Job {number} was stopped before it trained anything: {cure}"
+        raise StoppedError(why, process.stop_status) from None
+    _report(runs, as_json)
+    if process.stop_asked and any(run.state != "done" for run in runs):
+        raise StoppedError(f"Job {number} was stopped: {cure}", process.stop_status)
 
 
 def _train(process: JobProcess, root: Path) -> list[Run]:

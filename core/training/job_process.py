@@ -58,6 +58,7 @@ class JobProcess:
         self.number = number
         self.path = job_path(runs_dir, number)
         self.stop_asked = False
+        self._signal: int = signal.SIGTERM
         self._closed = threading.Event()
         self._trainer: Watched | None = None
         self._turn: FileLock | None = None
@@ -181,7 +182,13 @@ class JobProcess:
         if threading.current_thread() is threading.main_thread():
             self._before = {n: signal.signal(n, self._on_signal) for n in STOP_SIGNALS}
 
-    def _on_signal(self, *_: object) -> None:
+    @property
+    def stop_status(self) -> int:
+        """The exit status for work that was stopped: 130 after Ctrl-C, else 143."""
+        return 128 + self._signal
+
+    def _on_signal(self, number: int, *_: object) -> None:
+        self._signal = number
         self._stop()
         if self._raise_on_stop:
             raise KeyboardInterrupt

@@ -293,9 +293,13 @@ def test_a_signal_stops_after_the_step_and_handlers_are_given_back(
 
     monkeypatch.setattr(Shard, "step", step)
     result = run_cli("train", "gn", "--epochs", 500, "--dataset", "digits", "--json")
-    (run,) = document(result)["runs"]
+    (run,) = document(result, exit_code=128 + number)["runs"]
     assert run["state"] == "stopped" and run["epoch"] < 500
+    said = "normlab: Job 1 was stopped: go on with `python -m core resume 1`."
+    assert result.stderr.splitlines()[-1] == said
     assert signal.getsignal(number) == before
+    monkeypatch.setattr(Shard, "step", lambda *args: os.kill(os.getpid(), number))
+    assert run_cli("resume", 1).exit_code == 128 + number
 
 
 def test_resume_goes_on_with_all_that_is_unfinished(home, small, monkeypatch):
@@ -354,7 +358,7 @@ def terminate(process, root: Path) -> dict:
     assert also.exit_code == 2 and f"{RUN} is running" in also.stderr
     process.terminate()
     stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 0, stderr
+    assert process.returncode == 128 + signal.SIGTERM, stderr
     (run,) = json.loads(stdout)["runs"]
     return run
 

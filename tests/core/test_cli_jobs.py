@@ -229,7 +229,11 @@ def test_runs_are_named_exported_deleted_and_imported(home):
     assert exported["file"] == "digits-gn-seed-1.zip" and (home / exported["file"]).is_file()
     assert run_cli("export", name).exit_code == 2  # it exists
     assert "Nothing was deleted" in run_cli("delete", name, input="n\n").stderr and path.exists()
-    assert run_cli("delete", name, input="y\n").exit_code == 0 and not path.exists()
+    unanswered = run_cli("delete", name, input="")
+    assert unanswered.exit_code == 2 and unanswered.stdout == "" and path.exists()
+    assert unanswered.stderr.endswith("give --yes to say so.\n")
+    deleted = document(run_cli("delete", name, "--json", input="y\n"))["runs"]
+    assert [run["run"] for run in deleted] == [name] and not path.exists()
     # Trained on a part of the data, which no imported run may be.
     refused = run_cli("import", exported["file"])
     assert refused.exit_code == 1 and "was not imported" in refused.stderr
