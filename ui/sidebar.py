@@ -52,10 +52,7 @@ def render() -> Selection:
     with pickers:
         source = _source_picker()
         dataset = _dataset_picker(source)
-        found = [run for part in resources.runs_by_source(dataset, source) for run in part]
-        chosen = resources.pooled(
-            dataset, source, _seed_picker(sorted({run.seed for run in found}))
-        )
+        chosen = resources.pooled(dataset, source, _seed_picker(dataset, source))
         _say_what_differs(chosen, source)
     with watch:
         training_watch.render()
@@ -152,8 +149,11 @@ def _datasets(source: str) -> set[str]:
     }
 
 
-def _seed_picker(seeds: list[int]) -> list[int]:
-    """The chosen seeds, none for all; asked only where there are several."""
+def _seed_picker(dataset: str, source: str) -> list[int]:
+    """The chosen seeds, none for all that fit together; asked only where there are several."""
+    found = [run for part in resources.runs_by_source(dataset, source) for run in part]
+    seeds = sorted({run.seed for run in found})
+    shown = sorted({run.seed for run in resources.pooled(dataset, source).runs})
     options, chosen = [str(seed) for seed in seeds], []
     asked = state.value(state.SEED)
     asked = state.all_requested(state.SEED) if asked is None else asked
@@ -161,17 +161,26 @@ def _seed_picker(seeds: list[int]) -> list[int]:
         chosen = st.multiselect(
             "Seeds",
             options,
-            placeholder=f"All {len(seeds)} seeds",
+            placeholder=_seeds_shown(shown, seeds),
             help="Several seeds show means and intervals over them; one shows a single training.",
             **state.bound(state.SEED),
         )
         state.tell_address(state.SEED, chosen)
     unknown = [seed for seed in asked if seed not in ("", state.ALL_SEEDS, *options)]
     if seeds and unknown:
-        shown = describe_seeds(map(int, chosen or options))
+        instead = describe_seeds(map(int, chosen or shown))
         asks = f"The address asks for seed {', '.join(unknown)[:40]}"
-        st.warning(escape(f"{asks}, of which there is no finished run here. Shown: {shown}."))
+        st.warning(escape(f"{asks}, of which there is no finished run here. Shown: {instead}."))
     return [int(seed) for seed in chosen]
+
+
+def _seeds_shown(shown: list[int], seeds: list[int]) -> str:
+    """What the picker of seeds says where none is chosen; some may be left out: see `Pool`."""
+    if shown == seeds:
+        return f"All {len(seeds)} seeds"
+    if len(shown) == 1:
+        return f"Seed {shown[0]}, one of {len(seeds)}"
+    return f"{len(shown)} of {len(seeds)} seeds"
 
 
 def _damaged(dataset: str, source: str) -> list[Run]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,7 +14,7 @@ from streamlit.delta_generator_singletons import context_dg_stack
 from streamlit.testing.v1 import AppTest
 
 from core.config import VARIANTS, Variant
-from core.training.storage import to_json
+from core.training.storage import sha256, to_json
 from tests.fixtures_runs import run_info, write_run
 from tests.growing_runs import write_growing
 from ui import resources, state
@@ -111,6 +112,33 @@ def test_what_may_not_be_averaged_is_left_out_and_named(here):
     alone = page("overview", runs="Made here", seed="7")
     assert "1 run · seed 7" in said(alone)
     assert "Left out" not in said(alone)
+
+
+def test_of_three_lengths_the_newest_is_shown_and_the_seeds_count_it_alone(here):
+    for seed, epochs in ((1, 60), (2, 80), (3, 3)):
+        path = write_run(here, "digits", replace(VARIANTS["gn"], epochs=epochs), seed, **OF_IMAGES)
+        info = json.loads((path / "run.json").read_text())
+        begin(path, info | {"created": f"2026-01-01T{10 + seed}:00:00+00:00"})
+    app = page("overview", runs="Made here")
+    assert "1 run · seed 3" in said(app) and "most runs of" not in said(app)
+    assert "than the newest run of the variant, whose 3 are shown because" in said(app)
+    (seeds,) = app.sidebar.multiselect
+    assert seeds.placeholder == "Seed 3, one of 3" and seeds.options == ["1", "2", "3"]
+    begin(path, info | {"created": "2026-01-01T09:00:00+00:00"})
+    assert "1 run · seed 2" in said(page("overview", runs="Made here"))
+    write_run(here, "digits", replace(VARIANTS["gn"], epochs=80), 4, **OF_IMAGES)
+    write_run(here, "digits", replace(VARIANTS["gn"], epochs=80), 5, **OF_IMAGES)
+    app = page("overview", runs="Made here")
+    assert "than most runs of the variant" in said(app)
+    assert app.sidebar.multiselect[0].placeholder == "3 of 5 seeds"
+
+
+def begin(path: Path, info: dict) -> None:
+    """Writes `run.json` anew, as its manifest says."""
+    (path / "run.json").write_bytes(to_json(info))
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["files"]["run.json"] = sha256(to_json(info))
+    (path / "manifest.json").write_bytes(to_json(manifest))
 
 
 def test_a_published_variant_of_another_length_has_no_published_figure(here):
