@@ -27,6 +27,7 @@ from core.data.datasets import DATASETS, get_dataset
 from core.errors import NormLabError
 from core.training.runs import Run
 from ui import resources
+from ui.chart_titles import in_file_name, said_seeds
 from ui.charts import VARIANT_LABELS
 from ui.charts_robustness import describe_curves, heat_table, severity_chart
 from ui.downloads import csv_file, download_files, download_row, json_file
@@ -64,7 +65,7 @@ def curves(selection: Selection, key: str, severity: float) -> None:
         alt=describe_curves(summary, kind, severity),
     )
     st.caption(f"{intervals} {kind.summary}")
-    download_row(chart, summary, f"robustness-{selection.dataset}-{kind.key}")
+    download_row(chart, summary, _stem(selection, kind.key))
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_CHARTS)
@@ -90,16 +91,30 @@ def table(selection: Selection) -> None:
         "The darker a cell, the more images fail. Severities were chosen beforehand; those of "
         f"MNIST-C are the published ones.{_without_interval(found)}"
     )
-    about = f"{DATASETS[selection.dataset].label}, {_what_intervals_are(selection)}"
+    about, name = _caption(selection) + _without_interval(found), _stem(selection)
     download_files(
         {
             "CSV": csv_file(found),
-            "TeX": lambda: to_latex(
-                found, variants, f"Accuracy under corruptions: {about}"
-            ).encode(),
+            "TeX": lambda: to_latex(found, variants, about, f"tab:{name}").encode(),
             "JSON": json_file(lambda: _document(selection.dataset, found)),
         },
-        f"robustness-{selection.dataset}",
+        name,
+    )
+
+
+def _stem(selection: Selection, *parts: str) -> str:
+    """How files of these runs are called: "robustness-mnist-5-seeds"."""
+    groups = selection.by_variant.values()
+    seeds = in_file_name(said_seeds([run.seed for run in group] for group in groups))
+    return "-".join(["robustness", selection.dataset, *parts, seeds])
+
+
+def _caption(selection: Selection) -> str:
+    """What stands above the table in a paper."""
+    said = _what_intervals_are(selection)
+    return (
+        f"Test accuracy under corruptions, in percent. {DATASETS[selection.dataset].label}; "
+        f"{said[0].lower()}{said[1:]} A higher accuracy need not be a resolved difference."
     )
 
 
@@ -117,7 +132,7 @@ def _what_intervals_are(selection: Selection) -> str:
             f"(Student's t{alone})."
         )
     one = len(selection.seeds) == 1
-    alone = f"This seed ({selection.seeds[0]}) alone" if one else "One seed each"
+    alone = f"Seed {selection.seeds[0]} alone" if one else "One seed each"
     return f"{alone} on {images}; 95 % Wilson intervals."
 
 

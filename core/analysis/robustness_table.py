@@ -122,39 +122,53 @@ def describe_severity(kind: Corruption, severity: float) -> str:
     return f"{kind.label}, {severity:g} {kind.unit}".replace("-", "−")
 
 
-def to_latex(table: pd.DataFrame, labels: Mapping[str, str], caption: str) -> str:
+def to_latex(table: pd.DataFrame, labels: Mapping[str, str], caption: str, name: str) -> str:
     """A `robustness_table` as a LaTeX table (booktabs): corruptions × variants, in percent.
 
-    `labels` maps the variants' keys to their names and gives the order of the columns. The highest
-    accuracy of a row is bold, its interval stands behind it in brackets.
+    `labels` maps the variants' keys to their names and gives the order of the columns; `name` is
+    what the text refers to it by. An interval stands below its accuracy and a name is broken
+    between words, so that six variants fit into a column of text. None is bold: the highest
+    accuracy of a row need not be a resolved difference.
     """
     variants = [key for key in labels if key in set(table["variant"])]
     lines = [
+        r"% needs \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape_latex(caption)}}}",
+        rf"\label{{{name}}}",
+        r"\scriptsize",
+        r"\setlength{\tabcolsep}{2pt}",
         rf"\begin{{tabular}}{{l{'r' * len(variants)}}}",
         r"\toprule",
-        _latex_row(["Accuracy (%)", *(labels[key] for key in variants)]),
+        _latex_row([r"Accuracy (\%)", *(_latex_head(labels[key]) for key in variants)]),
         r"\midrule",
     ]
     for corruption, group in table.groupby("corruption", sort=False):
-        cells = {record["variant"]: _latex_cell(record) for record in group.to_dict("records")}
-        label = escape_latex(row_label(str(corruption)))
-        lines.append(" & ".join([label, *(cells.get(key, "--") for key in variants)]) + r" \\")
+        records = {record["variant"]: record for record in group.to_dict("records")}
+        means = (
+            f"{records[k]['accuracy_percent']:.1f}" if k in records else "--" for k in variants
+        )
+        lines.append(_latex_row([escape_latex(row_label(str(corruption))), *means]))
+        intervals = [_latex_interval(records.get(key)) for key in variants]
+        lines += [_latex_row(["", *intervals])] if any(intervals) else []
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(map(escape_latex, cells)) + r" \\"
+    return " & ".join(cells) + r" \\"
 
 
-def _latex_cell(record: Mapping) -> str:
-    mean = f"{record['accuracy_percent']:.1f}"
-    mean = rf"\textbf{{{mean}}}" if record["rank"] == 1 else mean
-    if math.isnan(record["low_percent"]):
-        return mean
-    return rf"{mean} {{\scriptsize [{record['low_percent']:.1f}, {record['high_percent']:.1f}]}}"
+def _latex_head(label: str) -> str:
+    """A name with its words below each other; what follows a plus stays beside it."""
+    words = escape_latex(label).replace("+ ", "+~").split()
+    return r"\shortstack[r]{" + r"\\".join(words) + "}"
+
+
+def _latex_interval(record: Mapping | None) -> str:
+    if record is None or math.isnan(record["low_percent"]):
+        return ""
+    return rf"{{\tiny [{record['low_percent']:.1f}, {record['high_percent']:.1f}]}}"
 
 
 def escape_latex(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -123,25 +125,44 @@ def test_rows_are_named_with_severity_and_unit():
 
 def test_latex_by_hand():
     keys = ["rotation"]
-    table = robustness_table(frame(*whole("gn", 1, 40, keys), *whole("ln", 1, 20, keys)))
-    found = to_latex(table, LABELS, "Accuracy & more, 100 %")
+    table = robustness_table(frame(*whole("gn", 1, 40, keys), *whole("bn_l1", 1, 20, keys)))
+    found = to_latex(table, LABELS, "Accuracy & more, 100 %", "tab:robustness-digits")
     lines = found.splitlines()
-    assert lines[0] == r"\begin{table}" and lines[-1] == r"\end{table}"
-    assert r"\caption{Accuracy \& more, 100 \%}" in lines
+    assert lines[:2] == [r"% needs \usepackage{booktabs}", r"\begin{table}"]
+    assert lines[-1] == r"\end{table}"
+    caption = lines.index(r"\caption{Accuracy \& more, 100 \%}")
+    assert lines[caption + 1] == r"\label{tab:robustness-digits}"
     assert r"\begin{tabular}{lrr}" in lines and r"\toprule" in lines
-    assert r"Accuracy (\%) & Group norm & Layer norm \\" in lines
-    assert (
-        r"Rotation, 30 $^\circ$ & 80.0 {\scriptsize [73.9, 85.0]} & "
-        r"\textbf{90.0} {\scriptsize [85.1, 93.4]} \\"
-    ) in lines
-    assert found.count("{") == found.count("}")
+    heads = r"\shortstack[r]{Group\\norm} & \shortstack[r]{Batch\\norm\\+~L1}"
+    assert rf"Accuracy (\%) & {heads} \\" in lines
+    means = lines.index(r"Rotation, 30 $^\circ$ & 80.0 & 90.0 \\")
+    assert lines[means + 1] == r" & {\tiny [73.9, 85.0]} & {\tiny [85.1, 93.4]} \\"
+    assert "textbf" not in found, "the highest need not be a resolved difference"
+
+
+def test_latex_is_balanced_and_plain_and_each_row_has_every_column():
+    rows = [row for key in LABELS for seed in (1, 2) for row in whole(key, seed, 40 + seed)]
+    found = to_latex(robustness_table(frame(*rows)), LABELS, "MNIST; 95 % {intervals}", "tab:x")
+    assert found.isascii()
+    braces = re.sub(r"\\[{}]", "", found)
+    depths = list(itertools.accumulate((c == "{") - (c == "}") for c in braces))
+    assert min(depths) == 0 == depths[-1]
+    opened: list[str] = []
+    for what, name in re.findall(r"\\(begin|end)\{(\w+)\}", found):
+        assert what == "begin" or opened.pop() == name
+        opened += [name] * (what == "begin")
+    assert not opened
+    body = found.partition(r"\toprule")[2].partition(r"\bottomrule")[0]
+    cells = [line.count(" & ") for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(cells) == 1 + 2 * (len(CORRUPTIONS) + 2) and set(cells) == {len(LABELS)}
 
 
 def test_what_is_unknown_is_a_dash_in_latex():
     rows = [*whole("gn", 1, 40, MNIST_C), *whole("ln", 1, 20, MNIST_C[:1])]
-    lines = to_latex(robustness_table(frame(*rows)), LABELS, "").splitlines()
-    (mean,) = (line for line in lines if line.startswith("Mean of MNIST-C"))
-    assert mean == r"Mean of MNIST-C & \textbf{80.0} & -- \\"
+    lines = to_latex(robustness_table(frame(*rows)), LABELS, "", "tab:x").splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("Mean of MNIST-C"))
+    assert lines[place] == r"Mean of MNIST-C & 80.0 & -- \\"
+    assert lines[place + 1] == r"\bottomrule", "one seed has no interval of this mean"
 
 
 def test_every_special_sign_is_escaped():

@@ -12,6 +12,7 @@ from core.analysis.robustness import curve_cells, missing
 from core.errors import RunError
 from core.training.runs import Run, list_runs
 from tests.fixtures_runs import copy_shipped
+from ui import robustness_view
 
 ZIGZAG = "mnist_c_zigzag"
 TABLE = ("mnist_c_zigzag", "mnist_c_stripe")
@@ -109,5 +110,17 @@ def test_the_table_needs_one_severity_of_each(runs, short_table):
     app.button[0].click().run()
     assert not app.exception and not app.info
     said = " ".join(caption.value for caption in app.caption)
-    assert "This seed (1) alone on 360 test images" in said
+    assert "Seed 1 alone on 360 test images" in said
     assert [button.label for button in app.get("download_button")] == ["CSV", "TeX", "JSON"]
+
+
+def test_files_say_of_which_data_and_seeds_they_are(runs, short_table, monkeypatch):
+    taken = {}
+    monkeypatch.setattr(
+        robustness_view, "download_files", lambda files, name: taken.update({name: files})
+    )
+    run(table_page).button[0].click().run()
+    found = taken["robustness-digits-seed-1"]["TeX"]().decode()
+    (caption,) = (line for line in found.splitlines() if line.startswith(r"\caption"))
+    assert "Digits" in caption and r"; seed 1 alone on 360 test images; 95 \% Wilson" in caption
+    assert r"\label{tab:robustness-digits-seed-1}" in found
