@@ -26,6 +26,7 @@ MIME = {
     "ZIP": "application/zip",
 }
 
+CSV_DIGITS = 12
 KEPT = itertools.cycle(range(16))
 """Places for the files made last, of all sessions."""
 
@@ -46,8 +47,16 @@ def picture_files(make: Callable[[], alt.TopLevelMixin]) -> dict[str, Callable[[
 
 
 def csv_file(frame: pd.DataFrame) -> Callable[[], bytes]:
-    """Makes the CSV of `frame`."""
-    return lambda: frame.to_csv(index=False).encode()
+    """Makes the CSV of `frame`: counts as whole numbers, others without the noise of sums."""
+    return lambda: _written(frame).to_csv(index=False).encode()
+
+
+def _written(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with "980" for 980.0 and "99.358" for 99.35799999999999."""
+    written = frame.copy()
+    for name in frame.select_dtypes("float64"):
+        written[name] = frame[name].map(f"{{:.{CSV_DIGITS}g}}".format, na_action="ignore")
+    return written
 
 
 def json_file(document: Callable[[], object]) -> Callable[[], bytes]:

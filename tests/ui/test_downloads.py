@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
@@ -42,6 +43,27 @@ def test_a_file_outlives_the_ends_of_scripts_and_keeps_its_name(press):
         manager.remove_orphaned_files()
     file = storage.get_file(name)
     assert (file.filename, file.content) == ("curves.csv", b"a\n1\n")
+
+
+def test_a_csv_has_whole_counts_and_no_noise_of_sums():
+    frame = pd.DataFrame(
+        {
+            "seed": [1.0, np.nan],
+            "accuracy_percent": [99.35799999999999, 100.0],
+            "p": [1.5e-17, np.inf],
+            "map": np.array([0.1, -0.2], np.float32),
+            "name": ["a", None],
+            2: [3, 4],
+        }
+    )
+    before = frame.copy()
+    text = csv_file(frame)().decode()
+    assert text.splitlines()[1:] == ["1,99.358,1.5e-17,0.1,a,3", ",100,inf,-0.2,,4"]
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_a_csv_of_no_rows_has_its_columns():
+    assert csv_file(pd.DataFrame({"a": [], "b": []}))() == b"a,b\n"
 
 
 def test_only_the_files_made_last_are_kept(press):
