@@ -127,7 +127,7 @@ def to_latex(table: pd.DataFrame, labels: Mapping[str, str], caption: str, name:
 
     `labels` maps the variants' keys to their names and gives the order of the columns; `name` is
     what the text refers to it by. An interval stands below its accuracy and a name is broken
-    between words, so that six variants fit into a column of text. None is bold: the highest
+    between words, so that all fits on one page. None is bold: the highest
     accuracy of a row need not be a resolved difference.
     """
     variants = [key for key in labels if key in set(table["variant"])]
@@ -139,6 +139,7 @@ def to_latex(table: pd.DataFrame, labels: Mapping[str, str], caption: str, name:
         rf"\label{{{name}}}",
         r"\scriptsize",
         r"\setlength{\tabcolsep}{2pt}",
+        r"\renewcommand{\arraystretch}{0.9}",
         rf"\begin{{tabular}}{{l{'r' * len(variants)}}}",
         r"\toprule",
         _latex_row([r"Accuracy (\%)", *(_latex_head(labels[key]) for key in variants)]),
