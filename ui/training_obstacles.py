@@ -18,6 +18,7 @@ from core.training.job import Job
 from core.training.names import run_name, run_path
 from core.training.request import TrainingRequest, describe_variant
 from core.training.runs import Run, read_run
+from ui.training_data import finished_runs, share_done
 
 SHOWN_RUNS = 2
 INFO_FILE = "run.json"
@@ -30,13 +31,14 @@ class Obstacle:
     """Why a request cannot be started although it is possible in itself.
 
     `job` is the living job that does just this already; `seeds` would be free, as the form's text.
-    `on_runs_page` if something can be done about it on that page.
+    `on_runs_page` if something can be done about it on that page, `trained` if all of it has been.
     """
 
     text: str
     job: int | None = None
     seeds: str | None = None
     on_runs_page: bool = False
+    trained: bool = False
 
 
 def find_obstacle(
@@ -45,16 +47,19 @@ def find_obstacle(
     """What is in the way of the request's runs: jobs that have them in hand, or that they exist."""
     for job in living:
         if set(request.runs) <= set(job.runs):
-            return Obstacle(_in_hand(job, "this"), job.id)
+            return Obstacle(_whereabouts(job, living), job.id)
     seeds = partial(free_seeds, request, living, runs_dir, shipped_dir)
     for job in living:
         if taken := [spec for spec in request.specs if _name(request, spec) in job.runs]:
-            return Obstacle(_in_hand(job, _these(taken)), seeds=seeds())
+            does = "is training" if job.state == "running" else "waits to train"
+            return Obstacle(f"Job {job.id} {does} {_these(taken)} already.", seeds=seeds())
     existing = [
         spec for spec in request.specs if os.path.exists(_path(request, spec, runs_dir) / INFO_FILE)
     ]
     if existing:
-        return Obstacle(_existing(request, existing, runs_dir), seeds=seeds(), on_runs_page=True)
+        text = _existing(request, existing, runs_dir)
+        trained = finished_runs(runs_dir).issuperset(request.runs)
+        return Obstacle(text, seeds=seeds(), on_runs_page=True, trained=trained)
     try:
         check_writable(runs_dir)
     except UsageError as error:
@@ -62,9 +67,15 @@ def find_obstacle(
     return None
 
 
-def _in_hand(job: Job, what: str) -> str:
-    does = "is training" if job.state == "running" else "waits to train"
-    return f"Job {job.id} {does} {what} already."
+def _whereabouts(job: Job, living: Sequence[Job]) -> str:
+    """How far the job is that does just what is asked for; the sidebar shows it above the form."""
+    if job.state == "running":
+        done = f", {100 * share_done(job):.0f} % done" if job.total_steps else ""
+        return f"Being trained now{done}: see above."
+    before = list(living).index(job)
+    if not before:
+        return "Starting: see above."
+    return f"Waits for {before} job{'s' * (before > 1)} before it: see above."
 
 
 def _existing(request: TrainingRequest, specs: Sequence[Spec], runs_dir: Path) -> str:

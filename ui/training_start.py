@@ -22,7 +22,7 @@ TICK_SECONDS = 5.0
 
 FORM = "train-form"
 """The fragment of the whole form."""
-SAID, REFUSED = "train-said", "train-refused"
+SAID, REFUSED, STARTED = "train-said", "train-refused", "train-started"
 
 
 def say() -> None:
@@ -51,7 +51,7 @@ def answer(values: FormValues) -> None:
             status, "nothing can be trained on them yet", key="train-offer", instead=False
         )
     elif obstacle:
-        _show_obstacle(obstacle)
+        _show_obstacle(obstacle, request)
     else:
         kind = next(iter(device_line.available()), None)
         cost = cost_words(estimate(request, resources.LOCAL_DIR, kind))
@@ -62,16 +62,34 @@ def answer(values: FormValues) -> None:
     _start_button(request if status.present and not obstacle else None)
 
 
-def _show_obstacle(obstacle: Obstacle) -> None:
-    """Says what is in the way, and offers what can be done about it."""
-    show = st.info if obstacle.job else st.warning
-    show(escape(obstacle.text), icon=":material/info:")
+def _show_obstacle(obstacle: Obstacle, request: TrainingRequest) -> None:
+    """Says what is in the way, or became of what was started here, and what can be done now."""
+    is_own = state.value(STARTED) == request
+    if is_own and obstacle.trained:
+        _say_trained(request)
+    else:
+        show = st.info if obstacle.job or is_own else st.warning
+        show(escape(obstacle.text), icon=":material/info:")
     if obstacle.seeds:
         words = f"Take seed{'s' * ('-' in obstacle.seeds)} {obstacle.seeds.replace('-', ' to ')}"
         st.button(words, key="train-free", on_click=_take_seeds, args=[obstacle.seeds])
     if obstacle.on_runs_page:
         with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
             st.page_link("pages/runs.py", label="Runs", icon=":material/inventory_2:")
+
+
+def _say_trained(request: TrainingRequest) -> None:
+    """What was started here has been trained, and the way to it."""
+    count = len(request.runs)
+    st.success(f"Trained: {count} run{'s' * (count > 1)}.", icon=":material/check_circle:")
+    if st.button(
+        "Show them" if count > 1 else "Show it",
+        key="train-show",
+        icon=":material/visibility:",
+        on_click=state.turn_to,
+        args=[state.LOCAL, request.dataset],
+    ):
+        st.rerun()
 
 
 def _take_seeds(seeds: str) -> None:
@@ -106,6 +124,7 @@ def _start(request: TrainingRequest) -> None:
     except NormLabError as error:
         state.put(REFUSED, (request, str(error)))
     else:
+        state.put(STARTED, request)
         others = len(jobs.living_jobs(resources.LOCAL_DIR)) > 1
         state.put(SAID, f"Job {job.id} {'waits for its turn' if others else 'has started'}.")
     st.rerun()

@@ -72,7 +72,7 @@ def _draw(listed: list[Job]) -> None:
         _trouble()
         for job in running:
             _running(job)
-        _waiting(waiting)
+        _waiting(waiting, at_once=not running)
         for job in ended[:MAX_NEWS]:
             _ended(job)
         if len(ended) > MAX_NEWS:
@@ -147,10 +147,13 @@ def _figures(job: Job) -> None:
         st.html(found.table)
 
 
-def _waiting(waiting: list[Job]) -> None:
+def _waiting(waiting: list[Job], *, at_once: bool) -> None:
+    """The queue; `at_once` if the first of it waits for nothing but its own process."""
     for job in waiting[:MAX_WAITING]:
         name = escape(training_data.subject(job))
-        st.markdown(f"**{job.position}. in the queue:** {name}")
+        is_next = at_once and job == waiting[0]
+        place = "Starting…" if is_next else f"{job.position}. in the queue:"
+        st.markdown(f"**{place}** {name}")
         with st.container(horizontal=True, gap="small"):
             _moves(job, last=len(waiting))
     if len(waiting) > MAX_WAITING:

@@ -114,7 +114,8 @@ def test_the_queue_is_shown_reordered_and_cancelled(here):
     for seed in (1, 2, 3):
         jobs.register(request(seed), here)
     app = draw()
-    assert "**1. in the queue:** Group norm on Digits" in texts(app)
+    assert "**Starting…** Group norm on Digits" in texts(app)  # nothing is before it
+    assert "**2. in the queue:** Group norm, seed 2 on Digits" in texts(app)
     downs = [one for one in app.button if one.label == "Down"]
     assert [one.disabled for one in downs] == [False, False, True]
     downs[0].click()
@@ -123,6 +124,11 @@ def test_the_queue_is_shown_reordered_and_cancelled(here):
     button(app, "Cancel").click()
     draw(app)
     assert (jobs.find_job(here, 2).path / "stop").exists() and "Cancelling…" in texts(app)
+
+
+def test_behind_a_running_job_the_first_that_waits_is_in_the_queue(running, here):
+    jobs.register(request(2), here)
+    assert "**1. in the queue:** Group norm, seed 2 on Digits" in texts(draw())
 
 
 def test_a_long_queue_is_cut_short(here):

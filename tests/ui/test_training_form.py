@@ -13,6 +13,8 @@ from core.training import jobs
 from core.training.job import living_jobs
 from core.training.request import custom_variant, make_request
 from tests.fixtures_runs import write_run
+from tests.job_helpers import write as write_file
+from ui import state
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "pages/runs.py"
@@ -48,6 +50,10 @@ def number(app: AppTest, field: str, value: float | None) -> AppTest:
 
 def click(app: AppTest, button: str) -> AppTest:
     return checked(app.button(key=f"train-{button}").click().run())
+
+
+def end(job: jobs.Job, how: str = "done") -> None:
+    write_file(job.path, "end.json", state=how, reason=None)
 
 
 def can_start(app: AppTest) -> bool:
@@ -104,9 +110,7 @@ def test_start_starts_what_the_form_says_once(runs):
     (job,) = living_jobs(runs)
     assert job.request == make_request("digits", list(VARIANTS), epochs=2, seeds=(3,))
     assert [toast.value for toast in app.toast] == ["Job 1 has started."]
-    assert [line.value for line in app.info if "Job 1" in line.value] == [
-        "Job 1 waits to train this already."
-    ]
+    assert [line.value for line in app.sidebar.info] == ["Starting: see above."]
     assert not can_start(app)
     assert not checked(app.run()).toast
     click(write(app, "seeds", "4"), "start")
@@ -114,12 +118,41 @@ def test_start_starts_what_the_form_says_once(runs):
     assert "It starts when jobs 1 and 2 have ended" in texts(write(app, "seeds", "5"))
 
 
+def test_what_was_started_here_is_followed_to_its_end_beside_start(runs):
+    app = number(opened(), "epochs", 2)
+    checked(choice(app, "variants").set_value(["gn", "ln"]).run())
+    click(app, "start")
+    click(write(app, "seeds", "2"), "start")
+    assert [line.value for line in app.sidebar.info] == ["Waits for 1 job before it: see above."]
+    for job in living_jobs(runs):
+        end(job)
+    for key in ("gn", "ln"):
+        write_run(runs, "digits", VARIANTS[key], 2)
+    checked(app.run())
+    assert [line.value for line in app.sidebar.success] == ["Trained: 2 runs."]
+    assert not app.warning and not can_start(app)
+    assert app.button(key="train-free").label == "Take seed 3"
+    click(app, "show")
+    assert app.selectbox(key=state.SOURCE).value == state.LOCAL
+    assert "Already here" in number(app, "epochs", 3).warning[0].value  # asks for something else
+
+
+def test_what_ended_too_soon_is_no_warning_where_it_was_started(runs):
+    app = checked(choice(opened(), "variants").set_value(["gn"]).run())
+    click(app, "start")
+    (runs / "digits/gn/seed-1").mkdir(parents=True)
+    (runs / "digits/gn/seed-1/run.json").write_text("{}")
+    end(living_jobs(runs)[0], "stopped")
+    checked(app.run())
+    assert "Already here" in app.sidebar.info[0].value and not app.sidebar.warning
+
+
 def test_of_two_tabs_one_starts_and_the_other_is_told(runs):
     first, second = opened(), opened()
     click(first, "start")
     click(second, "start")
     assert len(living_jobs(runs)) == 1
-    assert "Job 1 waits to train this already." in [line.value for line in second.info]
+    assert "Starting: see above." in [line.value for line in second.info]
     assert not second.error and not second.toast
 
 
@@ -133,7 +166,7 @@ def test_one_that_comes_too_late_by_a_moment_is_told_too(runs, monkeypatch):
     monkeypatch.setattr(jobs, "start", late)
     click(app, "start")
     assert len(living_jobs(runs)) == 1
-    assert "Job 1 waits to train this already." in [line.value for line in app.info]
+    assert "Starting: see above." in [line.value for line in app.info]
     assert not app.error
 
 

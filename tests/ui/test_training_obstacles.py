@@ -34,11 +34,18 @@ def test_nothing_is_in_the_way_of_new_runs(obstacle):
 
 
 @pytest.mark.parametrize(
-    ("state", "does"), [("running", "is training"), ("queued", "waits to train")]
+    ("living", "said"),
+    [
+        ([job()], "Being trained now: see above."),
+        ([replace(job(), steps_done=33, total_steps=100)], "Being trained now, 33 % done: see ab"),
+        ([job("queued")], "Starting: see above."),
+        ([job(seeds=(2,)), job("queued")], "Waits for 1 job before it: see above."),
+        ([job(seeds=(2,)), job("queued", seeds=(3,)), job("queued")], "Waits for 2 jobs before it"),
+    ],
 )
-def test_the_job_that_does_just_this_is_named(obstacle, state, does):
-    found = obstacle(job(state))
-    assert (found.text, found.job) == (f"Job 3 {does} this already.", 3)
+def test_of_the_job_that_does_just_this_is_said_how_far_it_is(obstacle, living, said):
+    found = obstacle(*living)
+    assert found.text.startswith(said) and found.job == 3
     assert found.seeds is None and not found.on_runs_page
 
 
@@ -57,7 +64,7 @@ def test_runs_that_exist_are_named_with_what_to_do(obstacle, tmp_path):
         "Already here: Layer norm, seed 1 (finished, 20 epochs). "
         "Take other seeds, or delete this one on the page Runs."
     )
-    assert found.seeds == "2" and found.on_runs_page
+    assert found.seeds == "2" and found.on_runs_page and not found.trained
     for key in ("gn", "bn_l1"):
         path = write_run(runs, "digits", VARIANTS[key], 1)
     (path / "manifest.json").unlink()  # as when its training was killed
@@ -68,6 +75,14 @@ def test_runs_that_exist_are_named_with_what_to_do(obstacle, tmp_path):
         "(interrupted, epoch 20) and 1 more. "
         "Take other seeds, or resume or delete these on the page Runs."
     )
+
+
+def test_it_is_known_whether_all_of_it_has_been_trained(obstacle, tmp_path):
+    for key in ("gn", "ln", "bn_l1"):
+        write_run(tmp_path / "runs", "digits", VARIANTS[key], 1)
+    assert obstacle().trained
+    (tmp_path / "runs/digits/gn/seed-1/manifest.json").unlink()
+    assert not obstacle().trained
 
 
 def test_a_damaged_run_is_in_the_way_too(obstacle, tmp_path):
