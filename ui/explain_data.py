@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.metrics import softmax
-from core.analysis.predict import agreement, agreement_sentence, answers_frame
+from core.analysis.predict import agreement, agreement_sentence, all_of, answers_frame
 from core.data.datasets import DatasetInfo
 from core.training.runs import Predictions, Run
 from ui.charts import VARIANT_LABELS
@@ -139,20 +139,20 @@ def verdict_sentence(subject: Subject) -> str:
     if subject.target is None:
         return _opinions(subject)
     frame = verdicts(subject)
-    wrong = frame[~frame["right"]]
+    wrong, everyone = frame[~frame["right"]], f"{all_of(len(frame)).capitalize()} variants"
     if len(frame) == 1:
         return _of_the_only_one(frame.iloc[0])
     if wrong.empty:
-        return f"**All {len(frame)} variants are right.** {_least_certain(frame)}"
+        return f"**{everyone} are right.** {_least_certain(frame)}"
     if len(wrong) == len(frame) and wrong["predicted"].nunique() == 1:
-        return f"**All {len(frame)} variants take it for {with_article(wrong['predicted'][0])}.**"
-    how_many = "All" if len(wrong) == len(frame) else f"{len(wrong)} of"
+        return f"**{everyone} take it for {with_article(wrong['predicted'][0])}.**"
+    who = everyone if len(wrong) == len(frame) else f"{len(wrong)} of {len(frame)} variants"
     taken = "; ".join(
         f"for {with_article(str(name))} by {', '.join(rows['label'])}"
         for name, rows in wrong.groupby("predicted", sort=False)
     )
     verb = "is" if len(wrong) == 1 else "are"
-    return f"**{how_many} {len(frame)} variants {verb} wrong.** It is taken {taken}."
+    return f"**{who} {verb} wrong.** It is taken {taken}."
 
 
 def _of_the_only_one(verdict: pd.Series) -> str:
@@ -169,6 +169,9 @@ def _opinions(subject: Subject) -> str:
 
 def _least_certain(frame: pd.DataFrame) -> str:
     least = frame.sort_values("margin").iloc[0]
+    share = format_percent(frame["probability"].min())
+    if len(frame) > 1 and share == format_percent(1):
+        return f"{all_of(len(frame)).capitalize()} with {share}."
     return f"The least certain is {least['label']}, with {format_percent(least['probability'])}."
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from core.analysis.image_properties import PROPERTIES
-from core.analysis.predict import agreement, agreement_sentence
+from core.analysis.predict import agreement, agreement_sentence, all_of
 from ui.charts_explain import signed
 from ui.failures_tables import variant_color
 from ui.images import format_percent, png_data_url
@@ -41,9 +41,13 @@ def verdict(
     if true is None:
         return said
     right, total = int((frame["predicted"] == true).sum()), len(frame)
-    how_many = {0: "none is", total: f"all {total} are"}.get(right, f"{right} of {total} are")
+    if total == 1:
+        judged = f"that is {'right' if right else 'wrong'}"
+    else:
+        some = f"{right} of {total} {'is' if right == 1 else 'are'}"
+        judged = {0: "none is", total: f"{all_of(total)} are"}.get(right, some) + " right"
     how = " by its file name" if by_name else ""
-    return f"{said} It is labelled {class_names[true]}{how}: {how_many} right."
+    return f"{said} It is labelled {class_names[true]}{how}: {judged}."
 
 
 def answers(

@@ -7,6 +7,9 @@ from html import escape
 
 import streamlit as st
 
+MANY = 8
+"""Lines above which the list scrolls."""
+
 
 def show_refusals(refused: Mapping[str, str], num_pictures: int) -> None:
     """`refused` maps names, which come from users, to the reasons."""
@@ -21,11 +24,12 @@ def show_refusals(refused: Mapping[str, str], num_pictures: int) -> None:
 
 
 def refusals_html(refused: Mapping[str, str]) -> str:
-    """A list that scrolls, with the keyboard too, where it is long."""
+    """A list that scrolls, with the keyboard too, where there are many."""
     items = "".join(
         f"<li><b>{escape(name)}</b>: {escape(reason)}</li>" for name, reason in refused.items()
     )
+    height = "max-height:24rem;overflow:auto;" if len(refused) > MANY else ""
     return (
-        '<ul tabindex="0" aria-label="Pictures that cannot be used" style="max-height:12rem;'
-        f'overflow:auto;overflow-wrap:anywhere;margin:0;padding-left:1.25rem">{items}</ul>'
+        f'<ul tabindex="0" aria-label="Pictures that cannot be used" style="{height}'
+        f'overflow-wrap:anywhere;margin:0;padding-left:1.25rem">{items}</ul>'
     )

@@ -43,8 +43,7 @@ def show(many: Many, current: OwnImage) -> None:
     """The table, in which a row can be pressed, and how often each variant is right."""
     odd = predict_networks.usual(many.info, many.owns)
     frame = overview(many.owns, many.said, odd, many.info.class_names)
-    total = len(many.owns) + len(many.refused)
-    st.header(f"All {total:,} images", anchor=False)
+    st.header(heading(len(many.owns), len(many.refused)), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         shown, order = _choose()
         predict_labels.ask_for_table(many.info, many.owns)
@@ -54,7 +53,8 @@ def show(many: Many, current: OwnImage) -> None:
         st.info("No image passes this filter.")
     else:
         if shown != "all":
-            st.caption(f"{len(rows) + len(refused):,} of {total:,}")
+            of = many.refused if shown == REFUSED else many.owns
+            st.caption(f"{len(rows) + len(refused):,} of {len(of):,}")
         _draw(many, rows, refused, many.owns.index(current))
     files = {
         "CSV": csv_file(csv_frame(rows, refused)),
@@ -64,6 +64,12 @@ def show(many: Many, current: OwnImage) -> None:
     }
     download_files(files, f"predictions-{many.info.key}")
     _accuracy(many)
+
+
+def heading(count: int, refused: int) -> str:
+    """How many images there are, and how many pictures beside them cannot be used."""
+    images = f"All {count:,} images" if count > 1 else "One image"
+    return f"{images}, and {refused:,} refused" if refused else images
 
 
 def _choose() -> tuple[str, str]:

@@ -149,10 +149,15 @@ def agreement_sentence(found: Agreement, class_names: Sequence[str]) -> str:
     if total == 1:
         return f"{_labels(keys)} reads it as {name}."
     if found.unanimous:
-        return f"All {total} variants read it as {name}."
+        return f"{all_of(total).capitalize()} variants read it as {name}."
     who = f"{len(keys)} of {total} variants" if 2 * len(keys) > total else _labels(keys)
     parts = [f"as {class_names[said]} by {_labels(by)}" for said, by in others]
     return f"{'; '.join([f'Read as {name} by {who}', *parts])}."
+
+
+def all_of(count: int) -> str:
+    """How one says that none of two or more is left out: "both" or "all 6"."""
+    return "both" if count == 2 else f"all {count}"
 
 
 def accuracy_frame(frame: pd.DataFrame, labels: Sequence[int | None]) -> pd.DataFrame:

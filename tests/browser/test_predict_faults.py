@@ -188,7 +188,7 @@ def test_two_hundred_files_are_kept_and_the_next_refused_in_words(shipped, tab, 
         "200.png: Only 200 files are kept at once. Remove the others and bring it again."
     ]
     has_answers_to(page, 0, stored)
-    expect(page.get_by_role("heading", name="All 201 images")).to_be_visible()
+    expect(page.get_by_role("heading", name="All 200 images, and 1 refused")).to_be_visible()
     remove_all(page)
     opened.check()
 

@@ -158,6 +158,7 @@ def test_a_frame_has_one_row_per_image_and_network():
     [
         ({"gn": 7}, "Group norm reads it as 7."),
         (dict.fromkeys(VARIANTS, 7), "All 6 variants read it as 7."),
+        ({"gn": 7, "ln": 7}, "Both variants read it as 7."),
         (
             dict.fromkeys(VARIANTS, 7) | {"ln": 1},
             "Read as 7 by 5 of 6 variants; as 1 by Layer norm.",

@@ -198,7 +198,7 @@ def test_all_ten_probabilities_come_on_request():
 
 
 def test_many_images_are_one_table_with_the_refused(many):
-    assert many.header[-1].value == "All 5 images"
+    assert many.header[-1].value == "All 4 images, and 1 refused"
     html = component(many, "predict-all")
     assert listed(many) == ["b_0.png", "a.png", "c_5.png", "d-1.png"]
     assert "&lt;b&gt;bad&lt;/b&gt;.png" in html and "<b>bad" not in html

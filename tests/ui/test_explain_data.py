@@ -68,6 +68,14 @@ def test_a_tie_of_half_precision_is_decided_as_the_network_did():
     assert not verdicts(tied)["right"][0]
 
 
+@pytest.mark.parametrize("truth", [4, None])
+def test_where_all_are_certain_none_is_called_the_least_certain(truth):
+    sure = dict.fromkeys(("gn", "ln", "bn_l1"), one_hot(4, 12))
+    assert verdict_sentence(subject(sure, truth)).endswith("** All 3 with > 99 %.")
+    sure |= {"ln": one_hot(4, 6)}
+    assert "The least certain is Layer norm, with 98 %." in verdict_sentence(subject(sure, truth))
+
+
 def test_every_class_has_a_probability_and_they_sum_to_one():
     frame = class_probabilities(subject({"gn": one_hot(9), "ln": one_hot(4)}))
     assert frame.groupby("variant")["probability"].sum().tolist() == pytest.approx([1, 1])
@@ -78,8 +86,8 @@ def test_every_class_has_a_probability_and_they_sum_to_one():
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"gn": 4, "ln": 4}, "**All 2 variants are right.** The least certain is Group norm, with"),
-        ({"gn": 9, "ln": 9}, "**All 2 variants take it for a 9.**"),
+        ({"gn": 4, "ln": 4}, "**Both variants are right.** The least certain is Group norm, with"),
+        ({"gn": 9, "ln": 9}, "**Both variants take it for a 9.**"),
         (
             {"gn": 9, "ln": 4},
             "**1 of 2 variants is wrong.** It is taken for a 9 by Group norm.",
@@ -91,7 +99,7 @@ def test_every_class_has_a_probability_and_they_sum_to_one():
         ),
         (
             {"gn": 9, "ln": 8},
-            "**All 2 variants are wrong.** It is taken for a 9 by Group norm; for an 8 by Layer "
+            "**Both variants are wrong.** It is taken for a 9 by Group norm; for an 8 by Layer "
             "norm.",
         ),
         ({"gn": 4}, "**Group norm is right**, with 69 %."),

@@ -52,9 +52,12 @@ def test_the_verdict_says_who_and_how_many_are_right():
     assert predict_answers.verdict(first, NAMES, None) == (
         "Read as 1 by 2 of 3 variants; as 7 by Batch norm + L1."
     )
-    assert predict_answers.verdict(first, NAMES, 7).endswith("It is labelled 7: 1 of 3 are right.")
+    assert predict_answers.verdict(first, NAMES, 7).endswith("It is labelled 7: 1 of 3 is right.")
     assert predict_answers.verdict(second, NAMES, 2).endswith("It is labelled 2: all 3 are right.")
     assert predict_answers.verdict(second, NAMES, 3).endswith("It is labelled 3: none is right.")
+    two, one = second.iloc[:2], second.iloc[:1]
+    assert predict_answers.verdict(two, NAMES, 2).endswith("It is labelled 2: both are right.")
+    assert predict_answers.verdict(one, NAMES, 2).endswith("It is labelled 2: that is right.")
     named = predict_answers.verdict(second, NAMES, 3, by_name=True)
     assert named.endswith("It is labelled 3 by its file name: none is right.")
 
