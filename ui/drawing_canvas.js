@@ -11,7 +11,7 @@ const PARTS = `
   <label>Pen <input type="range" min="8" max="48" step="2" value="26"></label><output></output>
 </div>
 <p id="help">Draw with the mouse, a finger or a pen. By keyboard: arrow keys move the pen, with Shift
-  in small steps; Space puts it down and lifts it.</p>
+  in small steps; Space puts it down and lifts it. Reloading this page wipes the board.</p>
 <p role="status"></p>`;
 
 class Board {

@@ -61,6 +61,8 @@ BOARD = "drawing-board"
 PATIENCE = 2.0
 """Seconds after which a progress bar says how long it will take."""
 
+MEMORY = "in memory until this page is reloaded, and written nowhere"
+
 GUIDES = {
     DRAW: "Draw a digit: the answers follow the pen.",
     UPLOAD: "Bring one picture or many: here stands what the variants read.",
@@ -253,10 +255,10 @@ def _photographed() -> list[Entry]:
 
 def _offer_removal(name: str, way: Way, kept: str, words: str) -> None:
     if not state.value(name):
-        st.caption("What you bring stays in this session's memory and is written nowhere.")
+        st.caption(f"What you bring stays {MEMORY}.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{kept} in this session's memory, and written nowhere.")
+        st.caption(f"{kept} {MEMORY}.")
         st.button(words, icon=":material/delete:", on_click=remove, args=[name, way])
 
 
