@@ -61,7 +61,7 @@ BOARD = "drawing-board"
 PATIENCE = 2.0
 """Seconds after which a progress bar says how long it will take."""
 
-MEMORY = "in memory until this page is reloaded, and written nowhere"
+MEMORY = "in memory until this page is reloaded, written nowhere"
 
 GUIDES = {
     DRAW: "Draw a digit: the answers follow the pen.",

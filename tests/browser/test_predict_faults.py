@@ -34,7 +34,7 @@ from tests.pictures import DIGIT, animation, encode
 from ui.images import png_data_url
 
 SESSIONS = 8
-NO_FILES = "What you bring stays in this session's memory and is written nowhere."
+NO_FILES = "What you bring stays in memory until this page is reloaded, written nowhere."
 BLANK = "The picture is blank: its grey levels differ by 0 of 255. Choose one that shows a digit."
 RECORDER = """
 import os, sys

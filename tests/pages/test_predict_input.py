@@ -50,7 +50,7 @@ def test_limits_are_said_before_they_bite(page):
     app = page(way="upload")
     for limit in ("PNG", "TIFF", LIMITS, "200 files", "64 MB"):
         assert limit in app.file_uploader[0].label
-    assert "until this page is reloaded, and written nowhere" in captions(app)
+    assert "until this page is reloaded, written nowhere" in captions(app)
 
 
 def test_more_files_can_be_added_and_all_removed(page):
