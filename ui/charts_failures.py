@@ -20,6 +20,8 @@ INTERVALS = {
     MEAN: "Lines: 95 % intervals of the mean over the seeds (Student's t), on these test images.",
 }
 """What has an interval, and which."""
+INTERVAL_KINDS = {ONE_RUN: "95 % Wilson", MEAN: "95 % Student's t over seeds"}
+"""The same in a file."""
 INK = "#7F8894"
 """A grey that is readable on both backgrounds."""
 

@@ -98,12 +98,12 @@ def _causes(view: View, found: FailureCauses) -> None:
         st.subheader("What sets a normalization apart", anchor=False)
         make = partial(charts.norm_forest, runs=runs)
         chart = _forest(view, "causes", found.causes, make, "Interactions")
-        download_row(chart, found.causes, f"causes-{file_stem(view)}")
+        download_row(chart, _taken(found.causes, found), f"causes-{file_stem(view)}")
     with right:
         st.subheader("Each variant", anchor=False)
         make = partial(charts.variant_forest, runs=runs)
         chart = _forest(view, "slopes", found.slopes, make, "Slopes")
-        download_row(chart, found.slopes, f"slopes-{file_stem(view)}")
+        download_row(chart, _taken(found.slopes, found), f"slopes-{file_stem(view)}")
     a, b, r = found.correlated
     st.caption(
         CAUSES.format(
@@ -115,6 +115,13 @@ def _causes(view: View, found: FailureCauses) -> None:
         ).replace("= -", "= −")
     )
     _differences(view, found)
+
+
+def _taken(effects: pd.DataFrame, found: FailureCauses) -> pd.DataFrame:
+    """`effects` with what their intervals are, for a file."""
+    clustered = "image and run" if found.several_seeds else "image"
+    joint = f"95 % joint over {len(effects)} rows (Bonferroni)"
+    return effects.assign(interval=f"{joint}; clustered by {clustered}")
 
 
 def _forest(
@@ -145,7 +152,7 @@ def _differences(view: View, found: FailureCauses) -> None:
         st.markdown(
             "\n".join(f"- **{p.label}** ({p.unit}): {p.definition}" for p in PROPERTIES.values())
         )
-        download_row(chart, found.differences, f"differences-{file_stem(view)}")
+        download_row(chart, _taken(found.differences, found), f"differences-{file_stem(view)}")
 
 
 def _survey(view: View) -> None:
@@ -173,7 +180,10 @@ def _survey(view: View) -> None:
     st.markdown(answered)
     pick(table, key="survey")
     st.caption(CHANGES.format(seeds=_seeds(frame["num_seeds"])))
-    download_row(None, frame, f"failure-survey-{file_stem(view)}")
+    joint = f"95 % joint over {len(frame)} rows (Bonferroni)"
+    kinds = {True: f"{joint}; Newcombe", False: f"{joint}; Student's t"}
+    taken = frame.assign(interval=(frame["num_seeds"] == 1).map(kinds))
+    download_row(None, taken, f"failure-survey-{file_stem(view)}")
 
 
 def _read_survey(documents: dict[str, list[dict]]) -> tuple[pd.DataFrame, str, str]:

@@ -32,7 +32,8 @@ def classes(view: View, key: str) -> None:
     chart, frame = view.once(f"classes {key}", partial(_class_chart, view, key))
     st.caption(charts.INTERVALS[charts.MEAN if len(view.runs[key]) > 1 else charts.ONE_RUN])
     seeds = in_file_name(seeds_shown(view, key))
-    download_row(chart, frame, f"classes-{view.info.key}-{key}-{seeds}")
+    taken = frame.assign(interval=frame["kind"].map(charts.INTERVAL_KINDS))
+    download_row(chart, taken, f"classes-{view.info.key}-{key}-{seeds}")
 
 
 def _class_chart(view: View, key: str) -> tuple[alt.LayerChart, pd.DataFrame]:
@@ -134,7 +135,8 @@ def _who_table(view: View, table: pd.DataFrame, several: bool) -> None:
     st.caption(
         f"Cells: {cells}; a dot where it is right. Images that fail in most variants come first."
     )
-    download_row(None, table, f"who-fails-where-{file_stem(view)}")
+    taken = table.rename(columns={"seeds": "failing_runs"})  # of all variants together
+    download_row(None, taken, f"who-fails-where-{file_stem(view)}")
 
 
 def _overlap(view: View) -> None:

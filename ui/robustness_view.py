@@ -65,7 +65,7 @@ def curves(selection: Selection, key: str, severity: float) -> None:
         alt=describe_curves(summary, kind, severity),
     )
     st.caption(f"{intervals} {kind.summary}")
-    download_row(chart, summary, _stem(selection, kind.key))
+    download_row(chart, _taken(summary), _stem(selection, kind.key))
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_CHARTS)
@@ -94,7 +94,7 @@ def table(selection: Selection) -> None:
     about, name = _caption(selection) + _without_interval(found), _stem(selection)
     download_files(
         {
-            "CSV": csv_file(found),
+            "CSV": csv_file(_taken(found)),
             "TeX": lambda: to_latex(found, variants, about, f"tab:{name}").encode(),
             "JSON": json_file(lambda: _document(selection.dataset, found)),
         },
@@ -107,6 +107,13 @@ def _stem(selection: Selection, *parts: str) -> str:
     groups = selection.by_variant.values()
     seeds = in_file_name(said_seeds([run.seed for run in group] for group in groups))
     return "-".join(["robustness", selection.dataset, *parts, seeds])
+
+
+def _taken(figures: pd.DataFrame) -> pd.DataFrame:
+    """`figures` with what their intervals are, if there is one, for a CSV."""
+    kinds = {True: "95 % Wilson", False: "95 % Student's t over seeds"}
+    interval = (figures["num_seeds"] == 1).map(kinds)
+    return figures.assign(interval=interval.where(figures["low_percent"].notna()))
 
 
 def _caption(selection: Selection) -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import altair as alt
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -60,31 +61,49 @@ def test_every_figure_is_shown_with_a_description_and_can_be_taken_along(shipped
 
 
 @pytest.fixture
-def taken(monkeypatch) -> dict[str, str]:
+def tables() -> dict[str, pd.DataFrame]:
+    """The table of each file that the page then offers."""
+    return {}
+
+
+@pytest.fixture
+def taken(monkeypatch, tables) -> dict[str, str]:
     """What stands above each figure that the page then offers, by the name of its files."""
     found = {}
 
     def row(chart, frame, name) -> None:
         said = chart.to_dict()["usermeta"] if chart else {"title": "", "lines": []}
         found[name] = " ".join([said["title"], *said["lines"]]).replace("\u00a0", " ")
+        tables[name] = frame
 
     for place in (failures_causes, failures_compare):
         monkeypatch.setattr(place, "download_row", row)
     return found
 
 
-def test_files_and_figures_say_of_which_seeds_they_are(taken):
+def test_files_and_figures_say_of_which_seeds_they_are(taken, tables):
     opened()
     for name in ("causes", "slopes", "differences", "classes"):
         file = f"{name}-digits-{'gn-' * (name == 'classes')}10-seeds"
         assert ", {data set}, 10 seeds " in taken[file]
     assert "over the seeds (Student's t)" in taken["classes-digits-gn-10-seeds"]
-    tables = ("who-fails-where", "overlap", "failure-survey")
-    assert {f"{name}-digits-10-seeds" for name in tables} < taken.keys()
+    for name in ("who-fails-where", "overlap", "failure-survey"):
+        assert f"{name}-digits-10-seeds" in taken
+    counts = tables["who-fails-where-digits-10-seeds"]
+    assert counts["failing_runs"].tolist() == counts[list(VARIANTS)].sum(axis=1).tolist()
+    for name, rows, what in (
+        ("causes", 24, "; clustered by image and run"),
+        ("slopes", 36, "; clustered by image and run"),
+        ("failure-survey", 150, "; Student's t"),
+    ):
+        kinds = set(tables[f"{name}-digits-10-seeds"]["interval"])
+        assert kinds == {f"95 % joint over {rows} rows (Bonferroni){what}"}
 
 
-def test_files_of_one_seed_are_others_than_those_of_all(taken):
+def test_files_of_one_seed_are_others_than_those_of_all(taken, tables):
     opened(seed="1")
+    assert set(tables["classes-digits-gn-seed-1"]["interval"]) == {"95 % Wilson"}
+    assert all(tables["failure-survey-digits-seed-1"]["interval"].str.endswith("Newcombe"))
     assert all(name.endswith("-seed-1") for name in taken)
     said = taken["classes-digits-gn-seed-1"]
     assert ", {data set}, seed 1 " in said and "95 % Wilson intervals" in said

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -120,6 +122,9 @@ def test_files_say_of_which_data_and_seeds_they_are(runs, short_table, monkeypat
         robustness_view, "download_files", lambda files, name: taken.update({name: files})
     )
     run(table_page).button[0].click().run()
+    table = pd.read_csv(io.BytesIO(taken["robustness-digits-seed-1"]["CSV"]()))
+    whole = table["corruption"] != "mnist_c_mean"
+    assert set(table[whole]["interval"]) == {"95 % Wilson"}
     found = taken["robustness-digits-seed-1"]["TeX"]().decode()
     (caption,) = (line for line in found.splitlines() if line.startswith(r"\caption"))
     assert "Digits" in caption and r"; seed 1 alone on 360 test images; 95 \% Wilson" in caption
