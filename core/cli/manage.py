@@ -20,7 +20,7 @@ from core.errors import RunError, UsageError
 from core.training.archive import MAX_ARCHIVE_BYTES, export_run, import_run
 from core.training.checks import check_writable
 from core.training.manage import delete_run, label_run, own_run
-from core.training.runs import Run, find_run, read_run
+from core.training.runs import Run, find_run, is_shipped, read_run
 from core.training.storage import read_bytes, write_atomic
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Such as mnist/gn/seed-1.")]
@@ -110,4 +110,4 @@ def _report(runs: list[Run], as_json: bool, done: str, **more: str) -> None:
         print_json({**more, "runs": [document(run) for run in runs]})
         return
     for run in runs:
-        print(f"{done} {run.name}")
+        print(f"{done} {run.name}{' (shipped)' if is_shipped(run) else ''}")

@@ -22,6 +22,7 @@ from core.cli.output import (
     one_line_errors,
     print_json,
     print_table,
+    printable,
 )
 from core.cli.progress import say
 from core.cli.words import document, reason
@@ -36,7 +37,7 @@ from core.model.summary import Summary, summarize, summary_to_dict
 from core.training.checkpoint import load_network
 from core.training.job import living_jobs
 from core.training.manage import queued_runs
-from core.training.runs import SHIPPED_DIR, Run, find_run, list_runs
+from core.training.runs import SHIPPED_DIR, Run, find_run, is_in_shipped, is_shipped, list_runs
 
 DEFAULT_DATASET = "mnist"
 VARIANT_KEYS = ("key", "norm", "num_groups", "l1_weight", "weight_decay", "epochs")
@@ -74,7 +75,9 @@ def runs(
         print_json({"runs": [document(run) for run in found]})
         return
     columns = ("run", "state", "epoch", "test accuracy %", "reason")
-    print_table(columns, [_format_run(run) for run in found])
+    own = not (shipped or is_in_shipped(runs_dir))
+    title = f"Runs in {runs_dir}" if own else "Runs that came with NormLab"
+    print_table(columns, [_format_run(run) for run in found], title=title)
 
 
 def _check_there(runs_dir: Path) -> None:
@@ -121,12 +124,14 @@ def evaluate(
     rows = []
     for run in chosen:
         logits = _logits(load_network(run), images, info, choice.device, changed)
-        rows.append({**_identify(run), **score(logits, targets)})
+        found = {**_identify(run), **_score(logits, targets)}
+        rows.append({**found, "shipped": is_shipped(run)})
     about = {} if changed is None else {"corruption": changed[0].key, "severity": changed[1]}
     if as_json:
         print_json({"dataset": info.key, **about, "runs": rows})
     else:
-        _print_scores(rows, title="" if changed is None else describe_severity(*changed))
+        title = "" if changed is None else describe_severity(*changed)
+        _print_scores(rows, title, runs_dir)
 
 
 def _logits(
@@ -164,14 +169,27 @@ def _identify(run: Run) -> dict:
     return {key: run.to_dict()[key] for key in ("run", "variant", "seed")}
 
 
-def _print_scores(rows: list[dict], title: str) -> None:
-    columns = ("run", "images", "errors", "accuracy %", "95 % interval", "cross-entropy")
-    table = []
-    for row in rows:
-        low, high = wilson_interval(row["errors"], row["num_images"])
-        interval = f"{100 * low:.2f} to {100 * high:.2f}"
-        accuracy, entropy = f"{row['accuracy_percent']:.2f}", f"{row['cross_entropy']:.4f}"
-        table.append((row["run"], row["num_images"], row["errors"], accuracy, interval, entropy))
+def _score(logits: np.ndarray, targets: np.ndarray) -> dict:
+    """The figures of `score` and the 95 % interval of the accuracy."""
+    found = score(logits, targets)
+    low, high = wilson_interval(int(found["errors"]), int(found["num_images"]))
+    return {**found, "low_percent": 100 * low, "high_percent": 100 * high}
+
+
+def _print_scores(rows: list[dict], title: str, runs_dir: Path) -> None:
+    columns = ("run", "from", "images", "errors", "accuracy %", "95 % interval", "cross-entropy")
+    table = [
+        (
+            row["run"],
+            "shipped" if row["shipped"] else printable(str(runs_dir)),
+            row["num_images"],
+            row["errors"],
+            f"{row['accuracy_percent']:.2f}",
+            f"{row['low_percent']:.2f} to {row['high_percent']:.2f} (Wilson)",
+            f"{row['cross_entropy']:.4f}",
+        )
+        for row in rows
+    ]
     print_table(columns, table, title=title)
 
 

@@ -51,6 +51,7 @@ from core.training.job_runs import runs_of
 from core.training.jobs import register, register_resume, register_resume_job, start
 from core.training.label import write_label
 from core.training.launch import Owner, launcher
+from core.training.manage import queued_runs
 from core.training.request import TrainingRequest
 from core.training.runs import Run, find_run, list_runs, read_run
 from core.training.trainer import Trainer, resume_runs, start_runs
@@ -94,7 +95,7 @@ def train(
         # A device that is not there is refused at once, not when the turn has come.
         select_device(device)
         if detach:
-            _report_job(start(request, runs_dir, root, now=now), as_json)
+            _report_job(start(request, runs_dir, root, now=now), runs_dir, as_json)
             return
         job = register(request, runs_dir).id
     _do(runs_dir, job, now, as_json, lambda process: _train(process, root))
@@ -124,7 +125,7 @@ def resume(
             _report([], as_json)
             return
         if detach:
-            _report_job(found, as_json)
+            _report_job(found, runs_dir, as_json)
             return
         job = found.id
     work = {"train": _train, "resume": _resume}[find_job(runs_dir, job).kind]
@@ -255,9 +256,10 @@ def _same_setting(runs: list[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def _report_job(job: Job, as_json: bool) -> None:
+def _report_job(job: Job, runs_dir: Path, as_json: bool) -> None:
     if as_json:
-        print_json({"job": document(job), "runs": []})
+        runs = queued_runs(job, runs_dir) or runs_of(job, runs_dir)
+        print_json({"job": document(job), "runs": [document(run) for run in runs]})
     else:
         print(f"Job {job.id} is {job.state}: {job.summary} See `python -m core jobs`.")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from core.training.job import Job
-from core.training.runs import Run
+from core.training.runs import Run, is_shipped
 
 RUN = r"^(\S+/\S+/seed-\d+)"
 PHRASES = (
@@ -57,8 +57,15 @@ def made_here(is_shipped: Mapping[str, bool], runs_dir: Path) -> str:
 
 
 def document(item: Job | Run) -> dict:
-    """A job or a run for JSON, its reason in the words of the command line."""
-    return {**item.to_dict(), "reason": reason(item)}
+    """A job or a run for JSON, its reason in the words of the command line.
+
+    Of a run also whether it came with NormLab, and its accuracy once it has one.
+    """
+    found = {**item.to_dict(), "reason": reason(item)}
+    if isinstance(item, Run):
+        found["accuracy_percent"] = item.final.get("test_accuracy_percent")
+        found["shipped"] = is_shipped(item)
+    return found
 
 
 def reason(item: Job | Run) -> str | None:

@@ -86,6 +86,7 @@ def test_runs_are_listed_with_their_state_and_reason(home):
     (path,) = train_tiny(home / "runs", ("gn", 3, 1))
     (home / "runs/digits/ln/seed-1").mkdir(parents=True)
     first, second = document(run_cli("runs", "--json"))["runs"]
+    accuracy = read_run(path, home / "runs").final["test_accuracy_percent"]
     assert first == {
         "run": "digits/gn/seed-3",
         "variant": "gn",
@@ -95,15 +96,19 @@ def test_runs_are_listed_with_their_state_and_reason(home):
         "epoch": 1,
         "epochs": 1,
         "reason": None,
+        "accuracy_percent": accuracy,
+        "shipped": False,
     }
+    assert second["accuracy_percent"] is None
     assert second["state"] == "damaged" and second["reason"] == "run.json is missing"
     table = run_cli("runs").stdout
-    accuracy = read_run(path, home / "runs").final["test_accuracy_percent"]
+    assert table.split("\n")[0].rstrip() == "Runs in runs"
     assert f"{accuracy:.2f}" in table and "1/1" in table and "run.json is missing" in table
     assert document(run_cli("runs", "--shipped", "--json")) == {"runs": []}
     train_tiny(home / "checkpoints", ("ln", 2, 1))
     shipped = document(run_cli("runs", "--shipped", "--json"))["runs"]
-    assert [run["run"] for run in shipped] == ["digits/ln/seed-2"]
+    assert [(run["run"], run["shipped"]) for run in shipped] == [("digits/ln/seed-2", True)]
+    assert "Runs that came with NormLab" in run_cli("runs", "--shipped").stdout
     elsewhere = document(run_cli("runs", "--runs-dir", home / "checkpoints", "--json"))["runs"]
     assert elsewhere == shipped
 
@@ -115,16 +120,21 @@ def test_evaluate_finds_what_training_said(home):
     assert by_name["dataset"] == "digits"
     (row,) = by_name["runs"]
     wanted = ["run", "variant", "seed", "num_images", "errors", "accuracy_percent", "cross_entropy"]
-    assert list(row) == wanted
+    assert list(row) == [*wanted, "low_percent", "high_percent", "shipped"]
+    assert 0 < row["low_percent"] < row["accuracy_percent"] < row["high_percent"]
     assert (row["run"], row["variant"], row["seed"]) == ("digits/bn_l1/seed-1", "bn_l1", 1)
     assert row["num_images"] == 360
     assert row["accuracy_percent"] == pytest.approx(100 * (1 - row["errors"] / 360))
     train_tiny(home / "checkpoints", ("gn", 1, 1), ("bn_l1", 1, 1))
     shipped = document(run_cli("evaluate", "--dataset", "digits", "--json"))["runs"]
     assert [found["variant"] for found in shipped] == ["gn", "bn_l1"]
-    assert shipped[1] == row
+    # The one made here was taken; the other is the same network.
+    assert (row["shipped"], shipped[1]) == (False, {**row, "shipped": True})
+    interval = f"{row['low_percent']:.2f} to {row['high_percent']:.2f} (Wilson)"
+    taken = run_cli("evaluate", "digits/bn_l1/seed-1").stdout
+    assert "│ runs " in taken and "shipped" not in taken and interval in taken
     table = run_cli("evaluate", "--dataset", "digits").stdout
-    assert f"{row['accuracy_percent']:.2f}" in table and "95 % interval" in table
+    assert f"{row['accuracy_percent']:.2f}" in table and "│ shipped " in table
     assert document(run_cli("evaluate", "digits/bn_l1/seed-1", "--json")) == by_name
 
 
@@ -190,7 +200,7 @@ def test_train_reports_one_document_and_its_progress_apart(home, small):
         *("digits/bn_l1/seed-1", "digits/bn_l1/seed-3"),
     ]
     keys = ["run", "variant", "seed", "dataset", "state", "epoch", "epochs", "reason"]
-    assert all(list(run) == keys for run in runs)
+    assert all(list(run) == [*keys, "accuracy_percent", "shipped"] for run in runs)
     assert {(run["state"], run["epoch"], run["epochs"]) for run in runs} == {("done", 2, 2)}
     assert [run.name for run in list_runs(home / "runs")] == [run["run"] for run in runs]
     assert "4 runs on cpu" in result.stderr and "asked for by --device" in result.stderr

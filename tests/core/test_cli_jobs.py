@@ -23,7 +23,7 @@ from core.errors import DataError
 from core.training import jobs
 from core.training import trainer as trainer_module
 from core.training.job import Job, find_job, list_jobs
-from core.training.process import identity_from_dict
+from core.training.process import identify, identity_from_dict
 from core.training.request import make_request
 from core.training.runs import list_runs, read_run
 from core.training.shard import Shard
@@ -199,6 +199,18 @@ def test_a_job_is_resumed_by_its_number(home):
     assert "number of one job" in run_cli("resume", 1, 2).stderr
 
 
+def test_what_goes_into_the_background_names_its_runs(home, monkeypatch):
+    """With the job of another process before it, so that it waits."""
+    jobs.register(make_request("digits", ["ln"]), home / "runs")
+    monkeypatch.setattr(jobs, "launcher", lambda *args: lambda path: identify())
+    found = document(run_cli("train", "gn", *DIGITS, "--seeds", "1,2", "--detach", "--json"))
+    assert [(run["run"], run["state"], run["epochs"]) for run in found["runs"]] == [
+        ("digits/gn/seed-1", "queued", 1),
+        ("digits/gn/seed-2", "queued", 1),
+    ]
+    assert found["job"]["runs"] == [run["run"] for run in found["runs"]]
+
+
 def test_waiting_jobs_are_listed_moved_and_left_alone(home):
     root = home / "runs"
     for key in ("gn", "ln"):
@@ -226,6 +238,7 @@ def test_runs_are_named_exported_deleted_and_imported(home):
     assert row["title"] == "Good"
     assert run_cli("label", name).exit_code == 2
     exported = document(run_cli("export", name, "--json"))
+    assert exported["runs"][0]["shipped"] is False
     assert exported["file"] == "digits-gn-seed-1.zip" and (home / exported["file"]).is_file()
     assert run_cli("export", name).exit_code == 2  # it exists
     assert "Nothing was deleted" in run_cli("delete", name, input="n\n").stderr and path.exists()
@@ -243,7 +256,8 @@ def test_runs_are_named_exported_deleted_and_imported(home):
 def test_an_exported_run_is_imported(home, monkeypatch):
     monkeypatch.setattr("core.training.runs.SHIPPED_DIR", REPOSITORY / "checkpoints")
     name = "digits/gn/seed-1"
-    run_cli("export", name, "--to", "here.zip")
+    said = run_cli("export", name, "--to", "here.zip").stdout
+    assert said == f"written to here.zip: {name} (shipped)\n"
     assert [r["run"] for r in document(run_cli("import", "here.zip", "--json"))["runs"]] == [name]
     again = run_cli("import", "here.zip")
     assert again.exit_code == 2 and "already trained" in again.stderr
