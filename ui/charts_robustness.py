@@ -39,9 +39,9 @@ def severity_title(kind: Corruption) -> str:
 
 
 def severity_chart(
-    summary: pd.DataFrame, kind: Corruption, severity: float, *, intervals: str
+    summary: pd.DataFrame, kind: Corruption, severity: float | None, *, intervals: str
 ) -> alt.LayerChart:
-    """Accuracy of each variant against severity; a line marks the present one.
+    """Accuracy of each variant against severity; a line marks the present one, if there is one.
 
     `summary` has the rows of one corruption as `summarize_seeds` gives them. Intervals are a band
     where there are several seeds and bars where there is one; `intervals` says of what they are.
@@ -66,7 +66,7 @@ def severity_chart(
         base.mark_point(filled=True, size=55)
         .encode(shape=shape, opacity=_unless_singled_out(picked, 1.0), tooltip=_tooltip(kind))
         .add_params(picked),
-        _present(kind, severity),
+        *([] if severity is None else [_present(kind, severity)]),
     ]
     chart = alt.LayerChart(layer=layers).properties(
         height=HEIGHT + legend_room(frame["variant"]), padding=PADDING
@@ -74,7 +74,7 @@ def severity_chart(
     return titled(
         chart,
         f"Test accuracy under corruption: {_named(kind)}, {DATA_SET}",
-        f"{kind.summary} Dashed: the severity that was set.",
+        kind.summary if severity is None else f"{kind.summary} Dashed: the severity that was set.",
         intervals,
     )
 

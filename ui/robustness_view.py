@@ -65,12 +65,14 @@ def curves(selection: Selection, key: str, severity: float) -> None:
         alt=describe_curves(summary, kind, severity),
     )
     st.caption(f"{intervals} {kind.summary}")
+    if severity == kind.neutral:  # nothing was set, so a figure need not mark it
+        chart = _chart(fingerprints, kind.key, None, intervals, summary)
     download_row(chart, _taken(summary), _stem(selection, kind.key))
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_CHARTS)
 def _chart(
-    fingerprints: tuple, key: str, severity: float, intervals: str, _summary: pd.DataFrame
+    fingerprints: tuple, key: str, severity: float | None, intervals: str, _summary: pd.DataFrame
 ) -> alt.LayerChart:
     """Built once for a setting: sliders ask for the same one while they move."""
     return severity_chart(_summary, get_corruption(key), severity, intervals=intervals)

@@ -51,6 +51,12 @@ def test_axes_have_units_and_the_present_severity_is_marked():
     assert present["layer"][1]["mark"]["color"] == "currentColor"
 
 
+def test_where_no_severity_was_set_none_is_marked():
+    spec = severity_chart(summary(), ROTATION, None, intervals="").to_dict()
+    assert len(spec["layer"]) == 3 and "now" not in str(spec["layer"])
+    assert spec["usermeta"]["lines"][0] == ROTATION.summary
+
+
 @pytest.mark.parametrize("kind", CORRUPTIONS.values(), ids=CORRUPTIONS)
 def test_every_corruption_has_an_axis_with_a_unit(kind):
     title = severity_title(kind)

@@ -129,3 +129,16 @@ def test_files_say_of_which_data_and_seeds_they_are(runs, short_table, monkeypat
     (caption,) = (line for line in found.splitlines() if line.startswith(r"\caption"))
     assert "Digits" in caption and r"; seed 1 alone on 360 test images; 95 \% Wilson" in caption
     assert r"\label{tab:robustness-digits-seed-1}" in found
+
+
+@pytest.mark.parametrize(("severity", "layers"), [("0.0", 3), ("1.0", 4)])
+def test_a_figure_marks_a_severity_only_if_one_was_set(runs, monkeypatch, severity, layers):
+    taken = []
+    monkeypatch.setattr(robustness_view, "download_row", lambda chart, *_: taken.append(chart))
+    page = AppTest.from_string(
+        "from ui import robustness_view, sidebar\n"
+        f"robustness_view.curves(sidebar.render(), '{ZIGZAG}', {severity})",
+        default_timeout=60,
+    ).run()
+    page.button[0].click().run()
+    assert not page.exception and len(taken[-1].to_dict()["layer"]) == layers
