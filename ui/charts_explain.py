@@ -255,19 +255,19 @@ def channels_alt(frame: pd.DataFrame) -> str:
 def shares_chart(frame: pd.DataFrame, *, about: str) -> alt.LayerChart:
     """The share of the gradient that flows through the statistics; `frame` has `variant, share`."""
     axis = alt.Axis(labelExpr=variant_label_expression(), labelLimit=180, ticks=False, domain=False)
-    base = alt.Chart(frame).encode(
+    base = alt.Chart(frame.assign(words=frame["share"].map(percent))).encode(
         y=alt.Y("variant:N", sort=list(frame["variant"]), title=None, axis=axis)
     )
     x = alt.X(
         "share:Q",
         title="Share of the gradient",
         scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format="%", tickCount=5),
+        axis=alt.Axis(labelExpr="format(100 * datum.value, 'd') + ' %'", tickCount=5),
     )
     color = alt.Color("variant:N", scale=variant_color_scale(), legend=None)
     bars = base.mark_bar(height=14, cornerRadius=2).encode(x=x, color=color)
     texts = base.mark_text(align="left", dx=6, color=INK, fontWeight="bold")
-    layers = [bars, texts.encode(x=x, text=alt.Text("share:Q", format=".0%"))]
+    layers = [bars, texts.encode(x=x, text=alt.Text("words:N"))]
     chart = alt.LayerChart(layer=layers, height=_rows_height(frame), padding=PADDING)
     title = f"Share of the gradient that flows through the statistics, {about}"
     return titled(chart, title, SHARES_LEGEND)

@@ -121,7 +121,8 @@ def test_shares_are_on_one_scale_from_none_to_all():
     frame = pd.DataFrame({"variant": ["gn", "bn_l1"], "share": [0.36, 0.0]})
     spec = charts.shares_chart(frame, about=ABOUT).to_dict()
     assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 1]
-    assert b"36%" in to_svg(charts.shares_chart(frame, about=ABOUT))
+    svg = to_svg(charts.shares_chart(frame, about=ABOUT)).decode()
+    assert ">36 %<" in svg and ">60 %<" in svg and "%" not in svg.replace(" %", "")
 
 
 def curve(kind: str, p_value: float) -> Curve:
