@@ -51,22 +51,37 @@ def class_accuracy_chart(
     interval = base.transform_filter(alt.FieldOneOfPredicate("kind", [ONE_RUN, MEAN])).mark_rule(
         color=color, strokeWidth=2
     )
-    marks = base.mark_point(size=70, strokeWidth=2, opacity=1).encode(
+    points = base.mark_point(size=70, strokeWidth=2, opacity=1).encode(
         x=x,
         shape=alt.Shape("kind:N", scale=by_kind(SHAPES), legend=said),
         stroke=alt.Stroke("kind:N", scale=by_kind(strokes), legend=said),
         fill=alt.Fill("kind:N", scale=by_kind(fills), legend=said),
-        tooltip=[
-            alt.Tooltip("class:N", title="Class"),
-            alt.Tooltip("kind:N", title="Figure"),
-            alt.Tooltip("accuracy_percent:Q", title="Accuracy in %", format=".2f"),
-            alt.Tooltip("errors:Q", title="Errors", format=".1~f"),
-            alt.Tooltip("num_images:Q", title="Images"),
-        ],
     )
     intervals = interval.encode(x=alt.X("low_percent:Q"), x2=alt.X2("high_percent:Q"))
     height = ROW_HEIGHT * len(order) + FRAME_HEIGHT
-    chart = (intervals + marks).properties(height=height, padding=PADDING)
+    chart = alt.LayerChart(layer=[intervals, *_said(points, kinds)], height=height, padding=PADDING)
     of_variant = f" of {label}" if label else ""
     title = ", ".join(filter(None, (f"Test accuracy{of_variant} for each class", DATA_SET, runs)))
     return titled(chart, title, *(INTERVALS[kind] for kind in kinds if kind in INTERVALS))
+
+
+def _said(points: alt.Chart, kinds: Sequence[str]) -> list[alt.Chart]:
+    """`points` with what is known of them: of published ones no counts are."""
+    tooltip = [
+        alt.Tooltip("class:N", title="Class"),
+        alt.Tooltip("kind:N", title="Figure"),
+        alt.Tooltip("accuracy_percent:Q", title="Accuracy in %", format=".2f"),
+    ]
+    counts = [
+        alt.Tooltip("errors:Q", title="Errors", format=".1~f"),
+        alt.Tooltip("num_images:Q", title="Images"),
+    ]
+    parts = (
+        ([kind for kind in kinds if kind != PUBLISHED], tooltip + counts),
+        ([kind for kind in kinds if kind == PUBLISHED], tooltip),
+    )
+    return [
+        points.transform_filter(alt.FieldOneOfPredicate("kind", drawn)).encode(tooltip=words)
+        for drawn, words in parts
+        if drawn
+    ]

@@ -31,7 +31,7 @@ def frame() -> pd.DataFrame:
 
 def test_intervals_belong_to_what_has_one_only(frame):
     spec = class_accuracy_chart(frame, color="#0072B2", order=CLASSES).to_dict()
-    rule, marks = spec["layer"]
+    rule, marks, _ = spec["layer"]
     assert rule["mark"]["type"] == "rule"
     assert rule["transform"] == [
         {"filter": {"field": "kind", "oneOf": ["this run", "mean over seeds"]}}
@@ -66,3 +66,9 @@ def test_it_can_be_exported(frame):
     svg = to_svg(chart, "MNIST")
     assert b"Test accuracy of Group norm for each class, MNIST" in svg and b">Class<" in svg
     assert b"Test accuracy in %" in svg and b"published" in svg
+
+
+def test_what_is_not_known_of_published_figures_is_left_out(frame):
+    shown = frame[frame["kind"] != "single seeds"]
+    svg = to_svg(class_accuracy_chart(shown, color="#0072B2", order=CLASSES))
+    assert b"Errors: 1; Images: 99" in svg and b"null" not in svg
