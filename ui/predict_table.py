@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 import streamlit as st
 
-from core.analysis.predict import accuracy_frame
+from core.analysis.predict import accuracy_frame, all_of
 from core.data.datasets import DatasetInfo
 from core.training.runs import Run
 from ui import address, own_images, predict_labels, predict_networks
@@ -68,8 +68,8 @@ def show(many: Many, current: OwnImage) -> None:
 
 def heading(count: int, refused: int) -> str:
     """How many images there are, and how many pictures beside them cannot be used."""
-    images = f"All {count:,} images" if count > 1 else "One image"
-    return f"{images}, and {refused:,} refused" if refused else images
+    images = "One image" if count == 1 else f"{all_of(count).capitalize()} images"
+    return f"{images}, and {refused} refused" if refused else images
 
 
 def _choose() -> tuple[str, str]:

@@ -210,6 +210,14 @@ def test_many_images_are_one_table_with_the_refused(many):
     assert html.count("✗ ") == 12 and html.count("✓ ") == 6
 
 
+@pytest.mark.parametrize(
+    ("count", "refused", "words"),
+    [(1, 2, "One image, and 2 refused"), (2, 0, "Both images"), (9, 0, "All 9 images")],
+)
+def test_the_table_is_headed_by_how_many_there_are(count, refused, words):
+    assert predict_table.heading(count, refused) == words
+
+
 def test_accuracy_counts_the_labelled_images_only(many):
     assert "Right on the 3 labelled images" in texts(many.subheader)
     alt = many.get("vega_lite_chart")[-1].proto.alt
