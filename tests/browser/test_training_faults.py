@@ -162,7 +162,7 @@ def test_of_two_starts_at_once_one_trains_and_the_other_is_told(site, tab, runs_
         start.evaluate("button => setTimeout(() => button.click(), 50)")
     for one in tabs:
         expect_epoch(one.page, ENDLESS)
-        expect(sidebar(one.page).get_by_text("Job 1 is training this already.")).to_be_visible()
+        expect(sidebar(one.page).get_by_text("Being trained now")).to_be_visible()
     assert len(jobs.list_jobs(runs_dir)) == 1
     for one in tabs:
         one.check()
