@@ -76,10 +76,8 @@ def show_norms(summaries: dict[str, "Summary"]) -> None:
             groups=summary.variant.num_groups,
         )
         with column:
-            draw(
-                norm_cubes.norm_card(facts, color=VARIANT_COLORS[EXAMPLES[norm]]),
-                key=f"norm-{norm}",
-            )
+            card = norm_cubes.norm_card(facts, color=VARIANT_COLORS[EXAMPLES[norm]])
+            draw(card, key=f"norm-{norm}")
 
 
 def show_variant(summaries: dict[str, "Summary"]) -> None:
@@ -100,7 +98,8 @@ def show_variant(summaries: dict[str, "Summary"]) -> None:
         with column:
             st.subheader(charts.MEASURES[measure])
             st.altair_chart(shown, width="stretch", alt=charts.blocks_alt(blocks, measure))
-            download_row(draw_bars(), blocks, f"{measure.replace('_', '-')}-{key}")
+            part = blocks.loc[blocks[measure] > 0, ["block", "kind", measure]]
+            download_row(draw_bars(), part, f"{measure.replace('_', '-')}-{key}")
     st.subheader("All layers")
     alt = f"Every layer of {label} with its shape, parameters and multiply-adds"
     show_table(charts.layers_frame(summary), charts.LAYERS_LABELS, alt=alt, name=f"layers-{key}")

@@ -14,6 +14,7 @@ from core.analysis.map_images import common_limit
 from core.analysis.methods import METHODS
 from core.errors import NormLabError
 from ui import explain_resources, explain_settings, explain_trust, map_figure
+from ui.chart_titles import said_seed
 from ui.charts import VARIANT_LABELS
 from ui.downloads import csv_file, download_files, json_file
 from ui.explain_data import Subject, verdicts
@@ -74,7 +75,8 @@ def _draw(subject: Subject, settings: Settings, found: Maps) -> None:
                 "speaks for one class in one map may be against it in another. Under “Explained "
                 "output” one contrast can be set for all."
             )
-    title = f"{_title(settings)}: {subject.said} ({subject.info.label} networks)"
+    networks = f"{subject.info.label} networks, {said_seed(subject.seed)}"
+    title = f"{_title(settings)}: {subject.said} ({networks})"
     svg = partial(map_figure.figure_svg, title, tiles, subject.image, [_scale_words(common)])
     files = {
         "CSV": csv_file(maps_frame(found)),
