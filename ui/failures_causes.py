@@ -29,7 +29,8 @@ FOREST_WIDTH = 324
 CAUSES = (
     "Logistic regression of failing on all six properties at once, with slopes for each variant; "
     "images are compared with their own class. Lines: intervals that hold jointly at 95 % for all "
-    "{total} of the first figure and all {slopes} of the second (Bonferroni), clustered by image{runs}; full points exclude 0. Grey: the mean of all "
+    "{total} of the first figure and all {slopes} of the second (Bonferroni), clustered by "
+    "image{runs}; full points exclude 0. Grey: the mean of all "
     "normalizations; coloured: what each adds to it. {a} and {b} go together (r = {r:+.2f}), so "
     "their effects are hard to tell apart. An effect of both extremes alike is not seen, and what "
     "a normalization adds may belong to the penalties its variants were trained with."
