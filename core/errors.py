@@ -29,6 +29,12 @@ class RunError(NormLabError):
     """A run folder cannot be read, written or locked; the message names it."""
 
 
+class MisnamedError(RunError):
+    """Somebody named a run that is nowhere, or a target that cannot be written. Exits with 2."""
+
+    exit_status = 2
+
+
 class LabelError(NormLabError):
     """A table of labels cannot be used; the message names the row or the column."""
 

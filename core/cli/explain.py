@@ -29,6 +29,7 @@ from core.config import VARIANTS, get_variant
 from core.data.datasets import data_dir as find_data_dir
 from core.data.datasets import get_dataset
 from core.device import check_choice
+from core.errors import ImageError, UsageError
 
 ImageArgument = Annotated[
     Path | None, typer.Argument(help="A picture of one digit; or name a test image by --index.")
@@ -96,13 +97,23 @@ def explain(
     )
     if out is not None:
         check_folder(out, question)
-    found = explain_image(question)
+    found = _explain(question)
     if out is not None:
         write_files(out, found)
     if as_json:
         print_json(found.to_dict())
     else:
         _print(found)
+
+
+def _explain(question: Question) -> Explanation:
+    """The explanation; `UsageError` for a file that cannot even be read."""
+    try:
+        return explain_image(question)
+    except ImageError as error:
+        if error.code != "unreadable":
+            raise
+        raise UsageError(str(error)) from error
 
 
 def _print(found: Explanation) -> None:

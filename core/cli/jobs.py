@@ -20,6 +20,7 @@ from core.cli.words import document, reason
 from core.errors import RunError, UsageError
 from core.training import jobs as control
 from core.training.job import Job, find_job, is_job_number, list_jobs, living_jobs
+from core.training.job_runs import with_true_advice
 
 STOP_SECONDS = 30.0
 COLUMNS = ("job", "state", "place", "epoch", "progress", "time left", "what", "reason")
@@ -34,7 +35,8 @@ def jobs(
     """List what is being trained, what waits for its turn and what has ended."""
     if limit < 0:
         raise UsageError(f"--limit is {limit}: it must be 0 or more.")
-    _report(list_jobs(runs_dir, limit), as_json)
+    found = list_jobs(runs_dir, limit)
+    _report([with_true_advice(job, runs_dir) for job in found], as_json)
 
 
 @one_line_errors

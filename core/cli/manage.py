@@ -98,10 +98,14 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Add an exported run; everything in it is checked first."""
+    if not file.is_file():
+        problem = "is no file" if file.exists() else "is not there"
+        raise UsageError(f"{file} {problem}: give a file that `export` wrote.")
     try:
         run = import_run(read_bytes(file, MAX_ARCHIVE_BYTES), runs_dir)
     except RunError as error:
-        raise RunError(f"{file} was not imported: {error}.") from error
+        why = str(error).rstrip(".")
+        raise RunError(f"{file} was not imported: {why}. Export the run again.") from error
     _report([run], as_json, "imported")
 
 

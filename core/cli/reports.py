@@ -25,7 +25,7 @@ from core.cli.output import (
     printable,
 )
 from core.cli.progress import say
-from core.cli.words import document, reason
+from core.cli.words import document, reason, with_options
 from core.config import VARIANTS, Variant, get_variant, variant_to_dict
 from core.data.corruptions import Corruption, parse_corruption
 from core.data.datasets import DatasetInfo, get_dataset, load_split
@@ -35,6 +35,7 @@ from core.errors import RunError, UsageError
 from core.model.network import Network
 from core.model.summary import Summary, summarize, summary_to_dict
 from core.training.checkpoint import load_network
+from core.training.checks import cure_of_damage
 from core.training.job import living_jobs
 from core.training.manage import queued_runs
 from core.training.runs import SHIPPED_DIR, Run, find_run, is_in_shipped, is_shipped, list_runs
@@ -97,7 +98,14 @@ def with_queue(runs_dir: Path) -> list[Run]:
 
 def _format_run(run: Run) -> tuple:
     accuracy = f"{run.final['test_accuracy_percent']:.2f}" if run.final else ""
-    return run.name, run.state, f"{run.epoch}/{run.epochs}", accuracy, reason(run)
+    return run.name, run.state, f"{run.epoch}/{run.epochs}", accuracy, _reason(run)
+
+
+def _reason(run: Run) -> str | None:
+    """Why a run is as it is, and what to do where it is damaged."""
+    if run.state != "damaged":
+        return reason(run)
+    return with_options(f"{run.reason}: {cure_of_damage(run)}", subject=run.name)
 
 
 @one_line_errors

@@ -32,6 +32,7 @@ from core.data.datasets import data_dir as find_data_dir
 from core.data.datasets import get_dataset, load_split
 from core.device import check_choice
 from core.errors import RunError, UsageError
+from core.training.checks import describe_unfinished
 from core.training.runs import Run
 
 CorruptionOption = Annotated[
@@ -89,8 +90,7 @@ def _check(run: Run, dataset: str) -> None:
     if run.dataset != dataset:
         raise UsageError(f"{run.name} is of {run.dataset}, not {dataset}: leave out --dataset.")
     if run.state != "done":
-        why = run.reason or "only a finished run can be evaluated"
-        raise RunError(f"{run.name} is {run.state}: {why}.")
+        raise RunError(describe_unfinished(run, "can be evaluated"))
 
 
 def _compute(runs: Sequence[Run], keys: Sequence[str], dataset: str, root: Path) -> None:

@@ -37,6 +37,7 @@ def with_options(message: str, runs_dir: Path | None = None, subject: int | str 
         message = re.sub(phrase, words, message)
     if subject:
         message = message.replace("resume it", f"go on with `python -m core resume {subject}`")
+        message = message.replace("delete it", f"`python -m core delete {subject}`")
     if runs_dir is None:
         return message
     return re.sub(

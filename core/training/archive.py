@@ -19,7 +19,12 @@ import numpy as np
 from core.config import MAX_SEED, Recipe, variant_from_dict
 from core.data.datasets import DATASETS
 from core.errors import RunError, UsageError
-from core.training.checks import check_not_shipped, check_writable, describe_existing
+from core.training.checks import (
+    check_not_shipped,
+    check_writable,
+    describe_existing,
+    describe_unfinished,
+)
 from core.training.job import JOBS_FOLDER
 from core.training.request import check_types, variant_key
 from core.training.runs import (
@@ -66,7 +71,7 @@ DAMAGE = (
 def export_run(run: Run) -> bytes:
     """The run as a zip archive, the same bytes each time; `RunError` unless it is done."""
     if run.state != "done":
-        raise RunError(f"{run.name} is {run.state}: only a finished run can be exported.")
+        raise RunError(describe_unfinished(run, "can be exported"))
     committed = files_of(read_manifest(run.path)["files"])
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

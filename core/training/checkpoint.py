@@ -13,6 +13,7 @@ from torch import Tensor
 from core.config import IMAGE_SIZE, Variant, variant_to_dict
 from core.errors import RunError
 from core.model.network import Network, build_network
+from core.training.checks import describe_unfinished
 from core.training.runs import MAX_MODEL_BYTES, Run, read_manifest, read_tensors
 from core.training.storage import read_bytes
 
@@ -94,8 +95,7 @@ def load_network(run: Run) -> Network:
     this variant, or the probe batch gives other logits than when it was saved.
     """
     if run.variant is None or run.state != "done":
-        why = run.reason or "only a finished run has weights"
-        raise RunError(f"{run.name} is {run.state}: {why}")
+        raise RunError(describe_unfinished(run))
     manifest = read_manifest(run.path)
     network = decode_network(read_bytes(run.path / FILE_NAME, MAX_MODEL_BYTES), run.variant)
     if not _agree(manifest.get("probe_logits"), probe_logits(network)):

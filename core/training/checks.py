@@ -10,7 +10,7 @@ from core.config import Variant
 from core.data.datasets import get_dataset
 from core.errors import UsageError
 from core.training.names import run_path
-from core.training.runs import Run, is_in_shipped, read_run
+from core.training.runs import Run, is_in_shipped, is_shipped, read_run
 from core.training.storage import cannot_write, chosen_by
 
 RESUMABLE_STATES = ("stopped", "interrupted", "failed")
@@ -60,6 +60,22 @@ def describe_existing(
         return f"{run.name} exists and is damaged ({run.reason}): delete it."
     state = f"{run.state} after epoch {run.epoch}"
     return f"{run.name} exists and is {state}: resume it, or delete it."
+
+
+def describe_unfinished(run: Run, what: str = "has weights") -> str:
+    """Why a run that is not done lacks `what` a finished one has, and what to do."""
+    if run.state == "damaged":
+        return f"{run.name} is damaged: {run.reason}: {cure_of_damage(run)}."
+    if run.reason and run.state in ("interrupted", "failed"):
+        return f"{run.name} is {run.state}: {run.reason.rstrip('.')}."
+    cure = "wait until it has ended" if run.state in ("running", "queued") else "resume it"
+    state = run.reason if run.reason and run.reason.startswith(run.state) else run.state
+    return f"{run.name} is {state}: only a finished run {what}, so {cure}."
+
+
+def cure_of_damage(run: Run) -> str:
+    """What to do with a damaged run."""
+    return "get NormLab's own copy again" if is_shipped(run) else "delete it and train it again"
 
 
 def check_writable(root: Path, option: str = "") -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from core.training.job import Job
+from core.training.checks import RESUMABLE_STATES
+from core.training.job import Job, living_jobs
 from core.training.names import run_name, run_path
 from core.training.runs import Run, is_run_name, read_run
+
+ADVICE = ": resume it"
 
 
 def runs_of(job: Job, runs_dir: Path) -> list[Run]:
@@ -21,6 +25,18 @@ def runs_of(job: Job, runs_dir: Path) -> list[Run]:
         for name in names
         if name in planned or (runs_dir / name).exists()
     ]
+
+
+def with_true_advice(job: Job, runs_dir: Path) -> Job:
+    """The job without the advice to resume it where nothing of it is left to go on with."""
+    if job.is_living or not (job.reason or "").endswith(ADVICE):
+        return job
+    in_hand = {name for other in living_jobs(runs_dir) for name in other.runs}
+    left = [run for run in runs_of(job, runs_dir) if run.state in RESUMABLE_STATES]
+    if any(run.name not in in_hand for run in left):
+        return job
+    told = str(job.reason).removesuffix(ADVICE)
+    return replace(job, reason=f"{told}; its runs are done, deleted or in another job")
 
 
 def _not_begun(job: Job, runs_dir: Path) -> list[Run]:

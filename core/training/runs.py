@@ -22,7 +22,7 @@ import safetensors
 import safetensors.numpy
 
 from core.config import NUM_CLASSES, VARIANTS, Variant
-from core.errors import NormLabError, RunError
+from core.errors import MisnamedError, NormLabError, RunError
 from core.training.label import read_label
 from core.training.names import is_run_name as is_run_name
 from core.training.names import run_name as run_name
@@ -274,11 +274,12 @@ def is_in_shipped(path: Path) -> bool:
 
 
 def find_run(name: str, root: Path, *, shipped_first: bool = False) -> Run:
-    """The run called `name`, below `root` or else among the shipped ones; `RunError` for none.
+    """The run called `name`, below `root` or else among the shipped ones.
 
+    `MisnamedError`, a `RunError`, for none.
     Its folder decides: one that is damaged is found, and is not taken for its namesake.
     """
     for folder in (SHIPPED_DIR, root) if shipped_first else (root, SHIPPED_DIR):
         if is_run_name(name) and (folder / name).is_dir():
             return read_run(folder / name, folder)
-    raise RunError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/.")
+    raise MisnamedError(f"No run {name!r} in {root} or {SHIPPED_DIR.name}/.")

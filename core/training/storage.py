@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,9 +11,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.errors import RunError
+from core.errors import MisnamedError, RunError
 
 MAX_JSON_BYTES = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 RUNS_VARIABLE = "NORMLAB_RUNS"
 """The environment variable with the folder of the runs made here."""
 
@@ -75,7 +77,9 @@ def sync_folder(folder: Path) -> None:
 
 def cannot_write(path: Path, error: OSError, option: str = "") -> RunError:
     """The error a user sees when `path` cannot be written; `option` chooses its folder."""
-    return RunError(
+    # A place that somebody named and that takes nothing is wrong use; one that is full is not.
+    kind = MisnamedError if option and error.errno not in FULL else RunError
+    return kind(
         f"Cannot write {path}: {error.strerror or error}. "
         f"Free space or choose a folder you may write to {chosen_by(option)}."
     )

@@ -180,6 +180,8 @@ def test_a_job_is_resumed_by_its_number(home):
     for seed in (1, 2):
         lost = jobs.register(replace(wanted, seeds=(seed,)), root)
         jobs.write_owner(lost.path, dead_process())
+    for job in document(run_cli("jobs", "--json"))["jobs"]:
+        assert job["reason"].endswith(f": go on with `python -m core resume {job['job']}`")
     # The first never began; of the second, one run did.
     runs = document(run_cli("resume", 1, "--json"))["runs"]
     assert {(run["run"], run["state"], run["title"]) for run in runs} == {
@@ -194,6 +196,10 @@ def test_a_job_is_resumed_by_its_number(home):
         ("digits/ln/seed-2", "done"),
     ]
     assert [job.state for job in list_jobs(root)][:2] == ["done", "done"]
+    first, second = reversed(document(run_cli("jobs", "--json"))["jobs"][2:])
+    for job in (first, second):
+        assert job["state"] == "interrupted" and "resume" not in job["reason"]
+        assert job["reason"].endswith("; its runs are done, deleted or in another job")
     again = run_cli("resume", 2)
     assert again.exit_code == 2 and "left nothing to go on with" in again.stderr
     assert "number of one job" in run_cli("resume", 1, 2).stderr
@@ -250,6 +256,7 @@ def test_runs_are_named_exported_deleted_and_imported(home):
     # Trained on a part of the data, which no imported run may be.
     refused = run_cli("import", exported["file"])
     assert refused.exit_code == 1 and "was not imported" in refused.stderr
+    assert refused.stderr.endswith(". Export the run again.\n")
     assert list_runs(root) == []
 
 

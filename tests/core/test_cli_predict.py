@@ -132,7 +132,7 @@ def test_other_seeds_and_one_variant(digit):
     (said,) = document(*FAST, "--seed", 3, digit)["images"][0]["predictions"]
     assert said["run"] == "digits/gn/seed-3"
     result = run_cli(*FAST, "--seed", 99, digit)
-    assert result.exit_code == 1 and result.stdout == ""
+    assert result.exit_code == 2 and result.stdout == ""
     assert "No run 'digits/gn/seed-99'" in result.stderr and result.stderr.count("\n") == 1
 
 

@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_written_costs_one_line(monkeypatch):
         ((*DIGITS, "--seed", "x"), 2, "not understood"),
         (("--dataset", "nist"), 2, "Unknown data set 'nist'"),
         (("digits/gn/seed-1", "--dataset", "mnist"), 2, "is of digits, not mnist"),
-        (("digits/gn/seed-9",), 1, "No run 'digits/gn/seed-9'"),
+        (("digits/gn/seed-9",), 2, "No run 'digits/gn/seed-9'"),
         (("--dataset", "kmnist"), 1, "No shipped run of kmnist"),
     ],
 )
