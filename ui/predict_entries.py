@@ -72,7 +72,8 @@ def uploads() -> list[Entry]:
 def take(files: Iterable[tuple[str, bytes]], too_large: Iterable[str] = ()) -> None:
     """Puts `files` (name, content) before those of the session, as far as there is room.
 
-    The first of them will be shown, and no longer what was. Files that the browser did not even send for their size are in `too_large`, by name.
+    The first of them will be shown, and no longer what was. Files that the browser did not even
+    send for their size are in `too_large`, by name.
     """
     old = [entry for entry in uploads() if not entry.refused]
     kept, size = len(old), sum(len(entry.content) for entry in old)
