@@ -30,7 +30,8 @@ PATCHING = (
     "Shapley value over all 128 sets of repaired layers: how much of the margin repairing it takes "
     "away. Grey: φ of {controls} correct test images about as close to the boundary (thick), and φ "
     "where this image's own statistics are changed as {donors} training images differ (thin). A "
-    "layer is named only where its φ exceeds both, which chance allows for any layer in 5 % of images."
+    "layer is named only where its φ exceeds both, which chance allows for any layer in 5 % of "
+    "images."
 )
 HEAD = (
     "Behind the last ReLU the network is linear, so the margin is exactly the sum of its channels. "
