@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
-from streamlit.errors import StreamlitPageNotFoundError
 
 from core.data.datasets import DatasetInfo
 from core.training.runs import Run
@@ -85,13 +83,8 @@ def links(told: Told) -> None:
         query |= {explain_choice.POOL: explain_choice.ALL}
         query |= {explain_choice.INDEX: str(told.own.index)}
     query[explain_choice.SEED if told.seeds else state.SEED] = str(told.seed)
-    pages = {
-        "explain": ("Explain this image", ":material/search_insights:"),
-        "nuisance": ("Into the nuisance lab", ":material/tune:"),
-    }
-    for page, (label, icon) in pages.items():
-        with contextlib.suppress(StreamlitPageNotFoundError):  # this page runs alone
-            st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=query)
+    for page in explain_choice.PAGES:
+        explain_choice.link(page, query)
 
 
 def details(told: Told) -> None:

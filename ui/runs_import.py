@@ -15,7 +15,7 @@ from ui.runs_files import unpack
 
 UPLOADER, BATCH, WATCH = "runs-uploader", "runs-to-import", "runs-upload-watch"
 MAX_MEGABYTES = 5
-"""The server takes no larger file."""
+"""In which some fifteen runs on MNIST fit; a picture may be larger (`.streamlit/config.toml`)."""
 TOO_LARGE = f"it has more than {MAX_MEGABYTES} MB; a file of several runs can be unpacked first"
 
 
