@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, Literal
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from core.cli.words import with_options
@@ -46,6 +47,8 @@ DatasetOption = Annotated[str, typer.Option("--dataset", help="Name of the data 
 RUNS_DIR = Path("runs")
 PIPE_WIDTH = 150
 """Columns of a table that goes to a file or a pipe."""
+LONG_WORD = 20
+"""Longer ones, such as paths, may be broken."""
 
 
 def one_line_errors(command: Callable) -> Callable:
@@ -150,13 +153,56 @@ def printable(name: str) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """A table for people; columns of numbers are aligned right."""
-    rows = list(rows)
+    """A table for people; columns of numbers are aligned right.
+
+    On a terminal too narrow for its words each row is a list of its cells instead.
+    """
+    rows = [["" if value is None else value for value in row] for row in rows]
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    widths = _widths(columns, rows, console.width - 3 * len(columns) - 1)
+    if rows and widths is None and sys.stdout.isatty():
+        console.print(_as_lists(columns, rows, title))
+        return
     table = Table(title=Text(title, "table.title") if title else None, title_justify="left")
     for position, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[position], (int, float)) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        width = widths[position] if widths else None
+        justify: Literal["right", "left"] = "right" if numeric else "left"
+        table.add_column(name, justify=justify, width=width, overflow="fold")
     for row in rows:
         # As Text, because a plain string's [brackets] would be taken for markup.
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+        table.add_row(*(Text(str(value)) for value in row))
+    console.print(table)
+
+
+def _widths(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], room: int
+) -> list[int] | None:
+    """The columns' widths, the widest cut first; None where words would have to be broken."""
+    cells = [[str(cell) for cell in column] for column in zip(columns, *rows, strict=True)]
+    widths = [
+        max(cell_len(line) for cell in column for line in [*cell.splitlines(), ""])
+        for column in cells
+    ]
+    least = [
+        min(LONG_WORD, max(cell_len(word) for cell in column for word in [*cell.split(), ""]))
+        for column in cells
+    ]
+    while sum(widths) > room:
+        spare = [position for position, width in enumerate(widths) if width > least[position]]
+        if not spare:
+            return None
+        widths[max(spare, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _as_lists(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> Table:
+    """Each row as lines with the name of the column and what the row has there, if anything."""
+    grid = Table.grid("", Column(overflow="fold"), padding=(0, 2, 0, 0))
+    grid.title, grid.title_justify = Text(title, "table.title") if title else None, "left"
+    for row in rows:
+        for name, value in zip(columns, row, strict=True):
+            if str(value):
+                grid.add_row(Text(name, "table.header"), Text(str(value)))
+        grid.add_row()
+    return grid

@@ -71,6 +71,8 @@ def _choose_variants(options: dict[str, Any]) -> list[str | Variant]:
             f"Name variants ({', '.join(VARIANTS)}) or give --all, one of the two; --norm makes "
             "one of your own."
         )
+    if norm in NORMS and norm != "group" and "channels_per_group" in custom:
+        raise UsageError(f"--channels-per-group means nothing to --norm {norm}: leave it out.")
     chosen: list[str | Variant] = [get_variant(name).key for name in names]
     chosen += VARIANTS if options["all_variants"] else []
     return [*chosen, *([custom_variant(norm, **custom)] if norm else [])]

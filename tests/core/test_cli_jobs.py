@@ -117,6 +117,7 @@ def test_every_setting_of_a_request_can_be_given(home):
         (("--l1", "1e-4"), "without --norm"),
         (("--norm", "instance"), "norm 'instance'"),
         (("--norm", "group", "--channels-per-group", "3"), "--channels-per-group is 3"),
+        (("--norm", "batch", "--channels-per-group", "2"), "nothing to --norm batch: leave"),
         (("--norm", "batch", "--weight-decay", "nan"), "--weight-decay is nan"),
         (("--device", "tpu"), "device 'tpu'"),
     ],
