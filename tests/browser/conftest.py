@@ -15,6 +15,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Locator,
     Page,
+    TimeoutError,
     expect,
     sync_playwright,
 )
@@ -36,6 +37,20 @@ def open_list(field: Locator) -> None:
     field.scroll_into_view_if_needed()
     field.page.evaluate("new Promise(requestAnimationFrame)")
     field.click()
+
+
+def choose(field: Locator, name: str) -> None:
+    """Chooses from a select box, again where the page moved it meanwhile and closed its list."""
+    option = field.page.get_by_role("option", name=name)
+    for patience in (PATIENCE / 6, PATIENCE / 6, PATIENCE):
+        open_list(field)
+        try:
+            option.click(timeout=patience)
+        except TimeoutError:
+            if patience == PATIENCE:
+                raise
+        else:
+            return
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ from core.training.job import Job, living_jobs
 from core.training.process import identity_from_dict
 from core.training.runs import SHIPPED_DIR, list_runs, read_metrics
 from core.training.storage import read_json
-from tests.browser.conftest import PATIENCE, open_list
+from tests.browser.conftest import PATIENCE, choose
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 END_SECONDS = 240.0
@@ -144,8 +144,7 @@ def test_a_training_is_started_left_reloaded_stopped_resumed_and_seen_to_end(sit
         expect_finished(each)
     assert_whole(runs_dir, epochs)
     # Without a reload the run is there to be picked.
-    open_list(sidebar(other).get_by_role("combobox", name="Runs"))
-    other.get_by_role("option", name="Made here").click()
+    choose(sidebar(other).get_by_role("combobox", name="Runs"), "Made here")
     expect(sidebar(other).get_by_text(f"Group norm (seed 1; {epochs} epochs)")).to_be_visible()
     for one in (opened, second):
         one.check()
