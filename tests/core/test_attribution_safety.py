@@ -20,6 +20,8 @@ from core.model.inference import predict_logits
 from core.model.network import Network
 from tests.explain_helpers import baseline, cases, image, shipped, target
 
+pytestmark = pytest.mark.thorough
+
 HOOK_TABLES = [name for name in vars(nn.Module()) if "hooks" in name]
 
 

@@ -25,6 +25,8 @@ from tests.explain_helpers import (
     target,
 )
 
+pytestmark = pytest.mark.thorough
+
 BATCH = [key for key, variant in VARIANTS.items() if variant.norm == "batch"]
 OTHERS = [key for key, variant in VARIANTS.items() if variant.norm != "batch"]
 
