@@ -21,6 +21,8 @@ from core.training.checkpoint import load_network
 from core.training.runs import SHIPPED_DIR, read_run, run_path
 from tests.fixtures_explain import digits_split, normalized_digit
 
+pytestmark = pytest.mark.thorough
+
 INDEX = 3
 thorough = pytest.mark.thorough
 BLACK = make_baseline("black", get_dataset("digits"), Path())
