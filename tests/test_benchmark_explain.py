@@ -10,8 +10,9 @@ from benchmarks import explain
 from core.errors import NormLabError, RunError
 from core.training.runs import SHIPPED_DIR, read_predictions, run_path
 
+pytestmark = pytest.mark.thorough
 
-@pytest.mark.thorough
+
 def test_both_sides_are_timed_on_the_same_maps_of_failures():
     """`time_maps` itself fails where the two sides disagree."""
     indices = explain.failing_images("digits", 1)

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import findings
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def subject() -> findings.Subject:
@@ -23,7 +25,6 @@ def test_images_are_failures_and_correct_ones_of_which_some_are_close(subject):
         assert right[drawn[kind]].all() and len(np.unique(drawn[kind])) == count
 
 
-@pytest.mark.thorough
 def test_a_method_without_a_rule_for_the_normalization_is_never_valid(subject):
     maps = findings.summarize_maps(findings.explain_failures(subject, 1)).set_index("method")
     assert (maps["norm"] == "batch").all() and (maps["maps"] == 1).all()
@@ -47,7 +48,6 @@ def test_shares_are_counted_over_all_variants():
     assert findings.share_named(found, "close") == pytest.approx(1 / 2)
 
 
-@pytest.mark.thorough
 def test_the_document_has_what_every_benchmark_gives(monkeypatch, subject):
     monkeypatch.setattr(findings, "load_subjects", lambda dataset: [subject])
     monkeypatch.setattr(

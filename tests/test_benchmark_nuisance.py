@@ -9,6 +9,8 @@ import torch
 from benchmarks import nuisance
 from core.errors import NormLabError, UsageError
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def threads():

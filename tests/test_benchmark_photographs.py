@@ -13,6 +13,9 @@ from core.data.datasets import load_split
 from core.data.image_gate import read_picture
 from core.errors import ImageError
 
+pytestmark = pytest.mark.thorough
+
+
 IMAGES = load_split("digits", Path(), "test").images
 
 
@@ -56,7 +59,6 @@ def test_lines_are_printed_on_lined_and_squared_paper_only():
     assert np.ptp(squared, axis=1).max() > 0 and (squared[lined < 1] < 1).all()
 
 
-@pytest.mark.thorough
 def test_sixty_photographs_are_read_nearly_as_well_as_the_originals():
     found = photographs.measure("digits", 60, "plain", 0)
     assert {"ratio", "reference", "ours", "unit", "machine"} <= found.keys()

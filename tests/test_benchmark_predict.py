@@ -14,6 +14,9 @@ from core.data.datasets import get_dataset
 from core.errors import NormLabError, UsageError
 from tests.fixtures_explain import digits_split
 
+pytestmark = pytest.mark.thorough
+
+
 INFO = get_dataset("digits")
 
 

@@ -25,9 +25,11 @@ from core.config import VARIANTS
 from core.errors import UsageError
 from core.model.network import Network, build_network
 from tests.explain_helpers import baseline, cases, image, predictions, shipped, target
-from tests.thorough import VARIANTS_OR_ONE_PER_NORM
+from tests.thorough import VARIANTS_OR_ONE_PER_NORM, thorough
 
 BASELINE_METHODS = [key for key, method in METHODS.items() if method.uses_baseline]
+SLOW = "shapley_value_sampling"
+SLOW_AT_LENGTH = {key: thorough(key) if key == SLOW else key for key in METHODS}
 
 
 def explain(variant: str, index: int, method: str, key: str = "black") -> AttributionMap:
@@ -35,7 +37,7 @@ def explain(variant: str, index: int, method: str, key: str = "black") -> Attrib
     return attribute(shipped(variant), image(index), method, *about)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SLOW_AT_LENGTH.values())
 @pytest.mark.parametrize("variant", VARIANTS_OR_ONE_PER_NORM)
 def test_there_is_a_map_or_a_reason_and_never_both(variant, method):
     index = cases(variant)[-1]
@@ -100,7 +102,9 @@ def test_a_map_that_does_not_add_up_is_not_drawn(monkeypatch):
         assert percent == pytest.approx(100 * (one.completeness_error or 0), rel=0.01)
 
 
-@pytest.mark.parametrize("variant", VARIANTS_OR_ONE_PER_NORM)
+@pytest.mark.parametrize(
+    "variant", ["bn_l1", *(thorough(key) for key in VARIANTS if key != "bn_l1")]
+)
 def test_shapley_values_are_complete_for_every_image(variant):
     for index in (cases(variant)[0], cases(variant)[-1]):
         error = explain(variant, index, "shapley_value_sampling").completeness_error
@@ -143,7 +147,7 @@ def test_a_map_that_is_not_finite_is_not_drawn(method):
     assert found.reason == "The map holds values that are not finite."
 
 
-@pytest.mark.parametrize("method", BASELINE_METHODS)
+@pytest.mark.parametrize("method", map(SLOW_AT_LENGTH.get, BASELINE_METHODS))
 @pytest.mark.parametrize("variant", ["gn", "ln"])
 def test_the_zero_baseline_is_refused_on_the_path_and_else_warned_of(variant, method):
     if METHODS[method].reason_against(VARIANTS[variant].norm):
@@ -155,7 +159,7 @@ def test_the_zero_baseline_is_refused_on_the_path_and_else_warned_of(variant, me
     assert explain(variant, 0, method, "mean").warning is None
 
 
-@pytest.mark.parametrize("method", BASELINE_METHODS)
+@pytest.mark.parametrize("method", map(SLOW_AT_LENGTH.get, BASELINE_METHODS))
 def test_batch_norm_takes_the_zero_baseline(method):
     found = explain("bn_l1", 0, method, "zero")
     assert found.valid and found.warning is None and found.baseline == "zero"

@@ -243,6 +243,7 @@ def test_a_second_run_gives_the_same_bytes(home):
 # On request
 
 
+@pytest.mark.thorough
 def test_trust_and_diagnosis_come_on_request():
     plain = document(*FAST, "--index", 3)
     assert plain["diagnoses"] == [] and "trust" not in plain["maps"][0]

@@ -33,7 +33,7 @@ from tests.diagnosis_runs import (
     reference,
     split,
 )
-from tests.thorough import VARIANTS_OR_ONE_PER_NORM
+from tests.thorough import VARIANTS_OR_ONE_PER_NORM, thorough
 
 DIGITS = get_dataset("digits")
 NORM_KEYS = ("gn", "ln", "bn_l1")
@@ -118,8 +118,8 @@ def planted(key, layer, change):
     ("key", "layer", "change", "least"),
     [
         ("gn", 4, spike, 6),
-        pytest.param("gn", 5, spike, 5, marks=pytest.mark.thorough),
-        pytest.param("bn_l1", 3, offset, 3, marks=pytest.mark.thorough),
+        thorough("gn", 5, spike, 5),
+        thorough("bn_l1", 3, offset, 3),
     ],
 )
 def test_a_planted_fault_is_named(key, layer, change, least):
@@ -214,6 +214,7 @@ def test_frames_and_json():
     assert document["persistence"] is None
 
 
+@pytest.mark.thorough
 def test_a_failures_flips_are_to_the_true_class():
     for index in failing("digits", "gn")[:8]:
         d = of_test_image("gn", int(index))
@@ -223,6 +224,7 @@ def test_a_failures_flips_are_to_the_true_class():
         assert (d.patching.flips == (logits[singles].argmax(1).numpy() == d.true)).all()
 
 
+@pytest.mark.thorough
 def test_fix_rates_count_all_failures():
     index = failing("digits", "bn_l1")
     flips = np.array([of_test_image("bn_l1", int(i)).patching.flips for i in index])
@@ -279,6 +281,7 @@ def test_a_failure_is_told_with_its_figures():
         assert "nan" not in text and "inf" not in text
 
 
+@pytest.mark.thorough
 def test_a_flip_that_controls_share_is_told_so():
     told = []
     for index in failing("digits", "gn")[:12]:
@@ -341,6 +344,7 @@ def test_a_network_without_failures_has_no_fix_rate_to_tell():
     assert (d.patching.fix_rate == 0).all()
 
 
+@pytest.mark.thorough
 def test_an_all_black_image():
     for key in NORM_KEYS:
         d = diagnose(reference("digits", key), np.zeros((28, 28), np.uint8), None)
@@ -411,6 +415,7 @@ def test_eight_threads_give_the_numbers_of_one():
             assert np.array_equal(beside[key].result(), plain[key])
 
 
+@pytest.mark.thorough
 def test_several_runs_at_once():
     images, targets = split("digits", "test")
     references = {key: reference("digits", key) for key in NORM_KEYS}

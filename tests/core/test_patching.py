@@ -22,7 +22,7 @@ from core.analysis.patching import (
 )
 from core.config import VARIANTS
 from tests.diagnosis_runs import contrasts, inputs, network, reference
-from tests.thorough import VARIANTS_OR_ONE_PER_NORM
+from tests.thorough import VARIANTS_OR_ONE_PER_NORM, thorough
 
 NUM_COALITIONS = 128
 
@@ -69,9 +69,7 @@ def random_statistics(network, num_images):
 
 
 @pytest.mark.parametrize("key", VARIANTS_OR_ONE_PER_NORM)
-@pytest.mark.parametrize(
-    "kind", ["shared", pytest.param("per image", marks=pytest.mark.thorough), "own"]
-)
+@pytest.mark.parametrize("kind", ["shared", thorough("per image"), "own"])
 def test_the_tree_equals_128_separate_passes(key, kind, monkeypatch):
     net, x = network("digits", key), inputs("digits", [3, 77, 200])
     if kind == "own" and VARIANTS[key].norm != "batch":

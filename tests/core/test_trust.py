@@ -24,7 +24,6 @@ from tests.fixtures_explain import digits_split, normalized_digit
 pytestmark = pytest.mark.thorough
 
 INDEX = 3
-thorough = pytest.mark.thorough
 BLACK = make_baseline("black", get_dataset("digits"), Path())
 
 
@@ -42,7 +41,6 @@ def explained(key: str, method: str):
     return network, image, attribute(network, image, method, target, BLACK)
 
 
-@thorough
 @pytest.mark.parametrize("key", ["gn", "ln", "bn_l1"])
 def test_integrated_gradients_depend_on_the_weights_and_curves_end_where_they_must(key):
     network, image, found = explained(key, "integrated_gradients")
@@ -93,13 +91,7 @@ def test_a_map_that_was_refused_cannot_be_tested():
         examine_map(network, image, found, BLACK)
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        "layer_grad_cam",
-        *(pytest.param(key, marks=thorough) for key in ("noise_tunnel", "occlusion", "lrp")),
-    ],
-)
+@pytest.mark.parametrize("method", ["layer_grad_cam", "noise_tunnel", "occlusion", "lrp"])
 def test_repeatable_in_threads_and_nothing_is_changed(method):
     network, image, found = explained("bn_l1", method)
     before = {name: value.clone() for name, value in network.state_dict().items()}

@@ -80,15 +80,22 @@ def test_without_runs_the_page_says_what_to_do(page, tmp_path, fake_checkpoints)
     assert "python -m core train --all" in texts(app)
 
 
-def test_first_pages_do_not_import_torch():
-    """Torch costs two seconds; only pages that compute with a network may ask for it."""
+def test_pages_that_compute_with_no_network_do_not_import_torch(tmp_path):
+    """Torch costs two seconds. Without images two more pages need none."""
     script = (
-        "import sys\n"
+        "import os, sys\n"
         "from streamlit.testing.v1 import AppTest\n"
-        f"for page in {WITHOUT_TORCH}:\n"
-        "    app = AppTest.from_file(f'pages/{page}.py', default_timeout=60).run()\n"
+        "def open_page(page, **query):\n"
+        "    app = AppTest.from_file(f'pages/{page}.py', default_timeout=60)\n"
+        "    app.query_params.update(query)\n"
+        "    app.run()\n"
         "    assert not app.exception, app.exception\n"
-        "    assert 'torch' not in sys.modules, page\n"
+        "    assert not {'torch', 'captum'} & set(sys.modules), page\n"
+        f"for page in {WITHOUT_TORCH}:\n"
+        "    open_page(page)\n"
+        f"os.environ['NORMLAB_DATA'] = {str(tmp_path)!r}\n"
+        "open_page('explain', dataset='mnist')\n"
+        "open_page('nuisance', dataset='mnist')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

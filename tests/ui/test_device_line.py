@@ -51,6 +51,7 @@ def test_no_answer_is_said_in_one_line(monkeypatch, code):
     assert wait(ask(monkeypatch, code)) == UNKNOWN
 
 
+@pytest.mark.thorough
 def test_the_real_question_is_answered(monkeypatch):
     monkeypatch.setenv("NORMLAB_DEVICE", "cpu")
     assert wait(DeviceQuestion()).endswith("asked for by NORMLAB_DEVICE")
