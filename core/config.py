@@ -171,6 +171,12 @@ def variant_label(key: object) -> str:
     return VARIANT_LABELS.get(str(key), str(key))
 
 
+def has_published_length(key: str, epochs: int) -> bool:
+    """Whether `epochs` is that of the published variant `key`, or of any where `key` is not one."""
+    published = [VARIANTS[key]] if key in VARIANTS else VARIANTS.values()
+    return epochs in {variant.epochs for variant in published}
+
+
 def get_variant(key: str) -> Variant:
     """The published variant of that name; `UsageError` lists the known ones."""
     try:

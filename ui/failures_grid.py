@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.analysis.metrics import confusion_matrix
 from ui import failures_filters, failures_tables, images, resources, state
-from ui.downloads import download_file
+from ui.downloads import csv_file, download_file
 from ui.failures_data import ORDERS, sort_failures
 from ui.failures_view import PAGE, View, label, pick_image
 from ui.picker import pick
@@ -54,7 +54,7 @@ def _grid_header(view: View, name: str, shown: pd.DataFrame, total: int) -> str:
             )
             download_file(
                 "CSV",
-                lambda: to_csv(sort_failures(shown, order), view.info.class_names),
+                lambda: csv_file(_listed(sort_failures(shown, order), view.info.class_names))(),
                 "CSV",
                 name,
                 help="Download this list",
@@ -70,13 +70,13 @@ def _count(shown: int, total: int) -> str:
     return f"All {failures}" if total > 1 else failures
 
 
-def to_csv(shown: pd.DataFrame, class_names: tuple[str, ...]) -> bytes:
-    """The list as CSV, classes by name."""
+def _listed(shown: pd.DataFrame, class_names: tuple[str, ...]) -> pd.DataFrame:
+    """The list for a file, classes by name."""
     columns = ["index", "target", "predicted", "probability", "target_probability", "margin"]
     table = shown[columns].copy()
     for column in ("target", "predicted"):
         table[column] = [class_names[number] for number in table[column]]
-    return table.to_csv(index=False).encode()
+    return table
 
 
 def _nothing(view: View, key: str, total: int) -> None:

@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.config import VARIANTS, Recipe, Variant, describe_seeds, variant_label
+from core.config import Recipe, Variant, describe_seeds, has_published_length, variant_label
 from core.training.runs import Run
 
-USUAL_EPOCHS = {variant.epochs for variant in VARIANTS.values()}
 SAME = "the shipped runs have their variant and seed already"
 MAX_NAMES = 2
 OTHER_LENGTH = "trained for another number of epochs than {others} of the variant"
@@ -86,12 +85,7 @@ def _difference(run: Run, standard: Run, others: str) -> str:
 
 def unusual_lengths(runs: Iterable[Run]) -> str:
     """A line that names the runs which are shorter or longer than the published; "" if none is."""
-    odd = [
-        run
-        for run in runs
-        if run.epochs
-        not in ({VARIANTS[_key(run)].epochs} if _key(run) in VARIANTS else USUAL_EPOCHS)
-    ]
+    odd = [run for run in runs if not has_published_length(_key(run), run.epochs)]
     return f"Not of the published length: {name_runs(odd)}." if odd else ""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from core.analysis.significance import FEW_SEEDS
-from core.config import VARIANTS, Recipe, Variant
+from core.config import Recipe, Variant, has_published_length
 
 Made = tuple[Variant, Recipe]
 """How the runs of a variant were made, all of them alike."""
@@ -34,7 +34,6 @@ FEW_SEEDS_NOTE = (
 SEVERAL_THINGS_NOTE = "Where several things differ, this is no finding on one of them alone."
 RESOLVED_IS = "that is, larger than chance"
 NUM_NAMED = 3
-USUAL_EPOCHS = {variant.epochs for variant in VARIANTS.values()}
 
 
 def judged(pairs: pd.DataFrame, made: Mapping[str, Made]) -> pd.DataFrame:
@@ -50,12 +49,11 @@ def judged(pairs: pd.DataFrame, made: Mapping[str, Made]) -> pd.DataFrame:
 def _is_unequal(a: str, b: str, made: Mapping[str, Made]) -> bool:
     if a not in made or b not in made or made[a][0].epochs == made[b][0].epochs:
         return False
-    return not (_has_usual_length(a, made) and _has_usual_length(b, made))
+    return not (_has_published_length(a, made) and _has_published_length(b, made))
 
 
-def _has_usual_length(key: str, made: Mapping[str, Made]) -> bool:
-    usual = {VARIANTS[key].epochs} if key in VARIANTS else USUAL_EPOCHS
-    return made[key][0].epochs in usual
+def _has_published_length(key: str, made: Mapping[str, Made]) -> bool:
+    return has_published_length(key, made[key][0].epochs)
 
 
 def resolution_sentence(
@@ -101,13 +99,13 @@ def _unequal_lengths(
     odd: dict[int, list[str]] = {}
     usual: set[int] = set()
     for key in shown:
-        if _has_usual_length(key, made):
+        if _has_published_length(key, made):
             usual.add(made[key][0].epochs)
         else:
             odd.setdefault(made[key][0].epochs, []).append(labels[key])
     parts = [f"{_listed(odd[epochs])} for {epochs}" for epochs in sorted(odd)]
     if usual:
-        names = [labels[key] for key in shown if _has_usual_length(key, made)]
+        names = [labels[key] for key in shown if _has_published_length(key, made)]
         who = names[0] if len(names) == 1 else "the others"
         parts.append(f"{who} for {' or '.join(map(str, sorted(usual)))}")
     what = "the difference, which says"

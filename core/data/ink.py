@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.data.image_gate import MIN_CONTRAST
-from core.data.lighting import background, border, even_light, is_even
+from core.data.lighting import background, border, even_light, grain, is_even
 
 MIN_INK = 0.1
 """Part of the strongest ink from which a pixel counts as ink; less is blur and dirt."""
@@ -52,8 +52,7 @@ def find_ink(levels: np.ndarray, paper: int | None = None) -> Ink:
         return _drawn(levels, paper)
     if not is_even(levels):
         return _photographed(levels)
-    paper = background(levels)
-    return _drawn(levels, paper, np.percentile(np.abs(border(levels).astype(float) - paper), 95))
+    return _drawn(levels, background(levels), grain(levels))
 
 
 def _drawn(levels: np.ndarray, paper: int, noise: float = 0) -> Ink:

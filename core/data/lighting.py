@@ -7,6 +7,8 @@ from PIL import Image
 
 EVEN = 0.05
 """Part of the picture's contrast by which an evenly lit border stays near its median."""
+DRAWN = 0.9
+"""Part of a drawing's border, at least, that is its paper's one level or its strongest ink."""
 SMALL = 200
 """Longest side in pixels of the picture in which the light is looked for."""
 WINDOW = 0.3
@@ -30,10 +32,23 @@ def background(levels: np.ndarray) -> int:
 def is_even(levels: np.ndarray) -> bool:
     """Whether 95 % of the border of `levels` (H, W) lie near one level, as in drawings and scans.
 
-    Ink that covers more of the border counts as uneven.
+    Ink that covers more of the border counts as uneven, unless all paper there has the same level,
+    as no camera leaves it.
     """
-    away = np.abs(border(levels).astype(float) - background(levels))
-    return bool(np.mean(away <= EVEN * np.ptp(levels)) >= 0.95)
+    away = _from_paper(levels)
+    is_drawn = np.mean((away == 0) | (away >= 1 - EVEN)) >= DRAWN
+    return bool(is_drawn or np.mean(away <= EVEN) >= 0.95)
+
+
+def grain(levels: np.ndarray) -> float:
+    """By how many levels the border of `levels` (H, W) goes up and down where there is no ink."""
+    away = _from_paper(levels)
+    return float(np.percentile(away[away <= EVEN], 95) * np.ptp(levels))
+
+
+def _from_paper(levels: np.ndarray) -> np.ndarray:
+    """How far each pixel of the border is from its median, as part of the picture's contrast."""
+    return np.abs(border(levels).astype(float) - background(levels)) / max(np.ptp(levels), 1)
 
 
 def find_polarity(levels: np.ndarray) -> str:

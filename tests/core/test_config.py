@@ -16,6 +16,7 @@ from core.config import (
     check_epochs,
     get_variant,
     grid,
+    has_published_length,
     parse_seeds,
     variant_from_dict,
     variant_to_dict,
@@ -145,6 +146,13 @@ def test_an_unknown_variant_lists_the_known_ones():
     with pytest.raises(UsageError) as error:
         get_variant("bn")
     assert all(key in str(error.value) for key in VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("key", "lengths"), [("gn", {20}), ("bn_l1_l2", {25}), ("one_of_my_own", {20, 25})]
+)
+def test_lengths_that_were_published(key, lengths):
+    assert {n for n in range(1, 100) if has_published_length(key, n)} == lengths
 
 
 @pytest.mark.parametrize("variant", [*VARIANTS.values(), *grid()], ids=lambda v: v.key)

@@ -41,6 +41,17 @@ def test_a_shadow_is_uneven_and_a_drawing_is_even():
     assert is_even(written(np.full(RAMP.shape, 255.0)))
 
 
+def test_ink_may_cover_much_of_the_border_of_a_drawing_but_its_paper_has_one_level():
+    page = np.full((50, 50), 200, np.uint8)
+    page[:15] = page[:, :10] = 3  # nearly half of the border
+    page[25, 25] = 0
+    assert is_even(page) and is_even(255 - page)
+    noisy = np.clip(page + grain(page.shape, 4), 0, 255).astype(np.uint8)
+    assert not is_even(noisy)
+    page[:15] = page[:, :10] = 60  # there is something darker: this may be a shadow
+    assert not is_even(page)
+
+
 # Polarity
 
 

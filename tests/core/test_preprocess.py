@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from core.data.datasets import DATASETS, load_split
 from core.data.image_gate import Picture
@@ -137,6 +137,22 @@ def test_ink_on_the_board_is_kept_where_it_covers_the_border():
         (found,) = find_digits(Picture(page), on_board=True)
         assert found.notices == () and "evened" not in found.steps
         np.testing.assert_array_equal(check(found), whole.image)
+
+
+@pytest.mark.parametrize("side", [28 * 2, 28 * 10])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_an_uploaded_drawing_may_be_cut_out_tightly(side, inverted):
+    """A 7 of which the upper edge of the picture is all ink."""
+    large = Image.new("L", (4 * side, 4 * side))
+    draw, width = ImageDraw.Draw(large), side // 2
+    draw.rectangle((0, 0, 4 * side, width), fill=255)
+    draw.line((4 * side - width // 2, width // 2, 2 * side, 4 * side), fill=255, width=width)
+    page = np.asarray(large.resize((side, side), Image.Resampling.BOX))
+    tight, loose = (
+        read_image(encode(255 - drawn if inverted else drawn)) for drawn in (page, np.pad(page, 20))
+    )
+    assert tight.notices == loose.notices == (INVERTED,) * inverted
+    assert np.abs(tight.image.astype(int) - loose.image).max() <= 2
 
 
 def test_a_drawing_whose_ink_covers_half_of_the_border_is_not_turned_over():
