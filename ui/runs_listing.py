@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.training import runs
 from core.training.job import Job, list_jobs
+from core.training.job_runs import with_true_advice
 from core.training.manage import queued_runs
 from core.training.runs import Run
 from ui import resources
@@ -50,8 +51,9 @@ def signature(entries: Sequence[Entry], jobs: Sequence[Job]) -> tuple:
 
 
 def jobs_here() -> list[Job]:
-    """The jobs that run, wait or have ended."""
-    return list_jobs(resources.LOCAL_DIR)
+    """The jobs that run, wait or have ended, with no advice that cannot be followed any more."""
+    root = resources.LOCAL_DIR
+    return [with_true_advice(job, root) for job in list_jobs(root)]
 
 
 @st.fragment(run_every=FOLLOW_SECONDS)

@@ -261,3 +261,13 @@ def test_jobs_are_listed_with_reason_and_log(root):
     rows = app.dataframe[1].value
     assert list(rows["state"]) == ["interrupted"] and "killed" in rows["reason"].iloc[0]
     assert app.code[0].value == "it began"
+
+
+def test_a_job_advises_to_resume_only_while_there_is_something_left_to_resume(root):
+    shutil.rmtree(root / GN)
+    job = jobs.register(REQUEST, root)
+    write(job.path, "process.json", **dead_process().to_dict())
+    assert page().dataframe[1].value["reason"].iloc[0].endswith(": resume it")
+    write_run(root, "digits", VARIANTS["gn"], 1, num_images=100)
+    reason = page().dataframe[1].value["reason"].iloc[0]
+    assert "killed" in reason and "its runs are done" in reason and "resume" not in reason
