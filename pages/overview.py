@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.analysis.resolution_sentence import judged
 from ui import nuisance_greeting, nuisance_settings, overview_view, resources, sidebar
+from ui.chart_titles import runs_in_file_name
 from ui.overview_data import how_made, run_table, variant_table
 
 selection = sidebar.render()
@@ -23,15 +24,16 @@ sidebar.stop_without_runs(selection)
 
 variants = variant_table(selection.by_variant, selection.dataset)
 runs = run_table(selection.runs)
+files = runs_in_file_name(selection.dataset, selection.by_variant)
 
 verdict = st.container(border=True, key="verdict")
 greeting = st.container()
-overview_view.accuracies(variants, runs)
+overview_view.accuracies(variants, runs, files)
 overview_view.side_by_side(variants)
 with verdict, st.spinner("Comparing all pairs of variants…"):
     pairs = judged(resources.compare(selection.by_variant), how_made(selection.by_variant))
     overview_view.verdict(pairs, selection)
-overview_view.pair_matrix(pairs)
+overview_view.pair_matrix(pairs, files)
 overview_view.single_runs(runs)
 overview_view.explanation(selection)
 nuisance_settings.rest()

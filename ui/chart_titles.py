@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from core.training.runs import Run
 from ui.charts import DATA_SET
 from ui.images import with_article
 from ui.shown_image import ShownImage
@@ -50,6 +51,12 @@ def said_seeds(of_each: Iterable[Sequence[int]]) -> str:
     if every == list(range(1, most + 1)):
         return f"{most} seeds"
     return f"seeds {', '.join(map(str, every))}"
+
+
+def runs_in_file_name(dataset: str, by_variant: Mapping[str, Sequence[Run]]) -> str:
+    """What files made of these runs of `dataset` are called: "mnist-5-seeds"."""
+    seeds = said_seeds([run.seed for run in runs] for runs in by_variant.values())
+    return f"{dataset}-{in_file_name(seeds)}"
 
 
 def in_file_name(seeds: str) -> str:

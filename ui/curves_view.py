@@ -274,4 +274,4 @@ def _downloads(figure: Figure, chart: Callable[..., alt.TopLevelMixin], *lines: 
         return titled(chart(log=figure.log, singles=figure.singles), title, figure.legend, *lines)
 
     files = {"CSV": lambda: csv_file(figure.table())(), **picture_files(make)}
-    download_files(files, figure.name)
+    download_files(files, f"{figure.name}-{state.dataset()}")

@@ -18,7 +18,7 @@ from core.training.runs import Run
 from core.training.storage import sha256
 from ui import charts_causes as charts
 from ui import resources, stored_results
-from ui.chart_titles import in_file_name, said_seeds
+from ui.chart_titles import runs_in_file_name, said_seeds
 from ui.downloads import download_row
 from ui.failures_view import View, label
 from ui.picker import pick
@@ -67,7 +67,7 @@ def seeds_shown(view: View, key: str | None = None) -> str:
 
 def file_stem(view: View) -> str:
     """How files made from all shown runs are called: "mnist-5-seeds"."""
-    return f"{view.info.key}-{in_file_name(seeds_shown(view))}"
+    return runs_in_file_name(view.info.key, view.runs)
 
 
 def causes(view: View) -> FailureCauses:

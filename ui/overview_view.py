@@ -33,13 +33,13 @@ def verdict(pairs: pd.DataFrame, selection: Selection) -> None:
     )
 
 
-def accuracies(variants: pd.DataFrame, runs: pd.DataFrame) -> None:
-    """The dot-and-interval plot, with its legend in words."""
+def accuracies(variants: pd.DataFrame, runs: pd.DataFrame, files: str) -> None:
+    """The dot-and-interval plot, with its legend in words; its files are called after `files`."""
     chart = accuracy_chart(variants=variants, runs=runs)
     st.subheader("Test accuracy", anchor=False)
     st.caption(accuracy_legend(variants))
     st.altair_chart(chart, key="accuracy", alt=_describe(variants))
-    download_row(chart, variants, "test-accuracy")
+    download_row(chart, variants, f"test-accuracy-{files}")
 
 
 def _describe(variants: pd.DataFrame) -> str:
@@ -94,7 +94,7 @@ def _weight(weight: float) -> str:
     return f"{weight:g}".replace("e-0", "e-") if weight else "–"
 
 
-def pair_matrix(pairs: pd.DataFrame) -> None:
+def pair_matrix(pairs: pd.DataFrame, files: str) -> None:
     """Every pair at a glance; only what is resolved has a colour."""
     if pairs.empty:
         return
@@ -108,7 +108,7 @@ def pair_matrix(pairs: pd.DataFrame) -> None:
         key="pairs",
         alt=f"Differences of {len(pairs)} pairs of variants; {num_resolved} of them are resolved.",
     )
-    download_row(pairs_chart(pairs=pairs), pairs, "pairs")
+    download_row(pairs_chart(pairs=pairs), pairs, f"pairs-{files}")
 
 
 def single_runs(runs: pd.DataFrame) -> None:

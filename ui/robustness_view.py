@@ -27,7 +27,7 @@ from core.data.datasets import DATASETS, get_dataset
 from core.errors import NormLabError
 from core.training.runs import Run
 from ui import resources
-from ui.chart_titles import in_file_name, said_seeds
+from ui.chart_titles import runs_in_file_name
 from ui.charts import VARIANT_LABELS
 from ui.charts_robustness import describe_curves, heat_table, severity_chart
 from ui.downloads import csv_file, download_files, download_row, json_file
@@ -105,10 +105,9 @@ def table(selection: Selection) -> None:
 
 
 def _stem(selection: Selection, *parts: str) -> str:
-    """How files of these runs are called: "robustness-mnist-5-seeds"."""
-    groups = selection.by_variant.values()
-    seeds = in_file_name(said_seeds([run.seed for run in group] for group in groups))
-    return "-".join(["robustness", selection.dataset, *parts, seeds])
+    """How files of these runs are called: "robustness-fog-mnist-5-seeds"."""
+    about = runs_in_file_name(selection.dataset, selection.by_variant)
+    return "-".join(["robustness", *parts, about])
 
 
 def _taken(figures: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from core.data.datasets import data_dir, load_split
 from core.training.runs import Run
 from ui import address, explain_resources, resources, state, stored_results
 from ui import transplants_tables as tables
+from ui.chart_titles import runs_in_file_name
 from ui.downloads import download_row
 from ui.failures_grid import paged
 from ui.failures_tables import variant_color
@@ -100,7 +101,11 @@ def show_matrix(found: Found, view: View) -> tuple[str, str]:
         f"statistics are estimated on {found.num_estimation:,} training images, unrotated: the "
         "mean over batches of 250, as its running averages would."
     )
-    download_row(None, found.table, f"transplants-{view.info.key}")
+    transplanted = {
+        key: [run for run in runs if run.name in found.answers] for key, runs in view.runs.items()
+    }
+    about = runs_in_file_name(view.info.key, transplanted)
+    download_row(None, found.table, f"transplants-{about}")
     return chosen
 
 

@@ -160,7 +160,7 @@ def test_figures_can_be_taken_along(kind, start, server, tab):
     page = opened.open(f"{server}/curves?show=Test+loss")
     with page.expect_download() as download:
         page.get_by_role("button", name=kind, exact=True).click()
-    assert download.value.suggested_filename == f"test-loss.{kind.lower()}"
+    assert download.value.suggested_filename == f"test-loss-mnist.{kind.lower()}"
     assert download.value.path().read_bytes().startswith(start)
     opened.check()
 

@@ -245,7 +245,7 @@ def made(monkeypatch) -> dict[str, Callable[[], bytes]]:
 def test_exported_panels_say_what_is_grey(fake_checkpoints, made):
     fake_checkpoints({"digits": (1,)})
     page(dataset="digits", show=["Test loss"], layout="Small multiples")
-    svg = made["test-loss.svg"]().decode()
+    svg = made["test-loss-digits.svg"]().decode()
     assert "Test loss, Digits" in svg and "Grey: the other variants." in svg
 
 
@@ -253,7 +253,8 @@ def test_exported_figures_say_what_is_drawn(fake_checkpoints, made):
     fake_checkpoints({"mnist": (1, 2)}, insights=True)
     page(show=["Test loss"], inside="conv3", inside_show=["Weight norm", "Shift β"], singles="true")
     loss, weights, shift = (
-        made[f"{name}.svg"]().decode() for name in ("test-loss", "weight-norm-conv3", "beta-norm3")
+        made[f"{name}-mnist.svg"]().decode()
+        for name in ("test-loss", "weight-norm-conv3", "beta-norm3")
     )
     assert "Test loss, MNIST" in loss and "Line: mean over 2 seeds; band: 95 %" in loss
     assert "Thin: single seeds." in loss and "Dashed: published" in loss

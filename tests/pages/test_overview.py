@@ -111,6 +111,16 @@ def test_one_of_several_seeds_can_be_chosen(fake_checkpoints):
     assert "seed 2" in captions(app)
 
 
+def test_files_say_which_runs_they_are_of(fake_checkpoints):
+    fake_checkpoints({"mnist": (1, 2), "digits": (1, 3)}, num_images=200)
+
+    def files(**query: str) -> set[str]:
+        return {part.proto.help for part in page(**query).get("download_button")}
+
+    assert "Download test accuracy mnist 2 seeds as PNG" in files()
+    assert "Download pairs digits seed 3 as CSV" in files(dataset="digits", seed="3")
+
+
 def test_the_data_set_comes_from_the_address(fake_checkpoints):
     fake_checkpoints({"mnist": (1,), "digits": (1,)}, num_images=100)
     assert "MNIST" in captions(page())
