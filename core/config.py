@@ -160,9 +160,31 @@ def grid(epochs: int = 20) -> list[Variant]:
     ]
 
 
-VARIANT_LABELS: dict[str, str] = {
-    variant.key: variant.label for variant in (*VARIANTS.values(), *grid())
-}
+def describe_variant(variant: Variant) -> str:
+    """Such as "Group norm + L1 (4 channels per group, λ 0.0001)": its label and what is unusual."""
+    usual = next((known for known in grid() if known.label == variant.label), None)
+    unusual = []
+    if variant.norm == "group" and variant.channels_per_group != 2:
+        count = variant.channels_per_group
+        unusual.append(f"{count} channel{'s' * (count > 1)} per group")
+    if usual is None or variant.l1_weight != usual.l1_weight:
+        unusual.append(f"λ {variant.l1_weight:g}")
+    if usual is None or variant.weight_decay != usual.weight_decay:
+        unusual.append(f"weight decay {variant.weight_decay:g}")
+    return f"{variant.label} ({', '.join(unusual)})" if unusual else variant.label
+
+
+def name_variants(variants: Iterable[Variant]) -> dict[str, str]:
+    """What each is called, by key: in words, and with its key where that is taken already."""
+    found: dict[str, str] = {}
+    for variant in variants:
+        if variant.key not in found:
+            name = describe_variant(variant)
+            found[variant.key] = f"{name}, {variant.key}" if name in found.values() else name
+    return found
+
+
+VARIANT_LABELS = name_variants((*VARIANTS.values(), *grid()))
 """What variants are called, by key; `ui.made_here` adds those of one's own that it finds."""
 
 

@@ -22,7 +22,7 @@ st.write(
 )
 sidebar.stop_without_runs(selection)
 
-variants = variant_table(selection.by_variant, selection.dataset)
+variants = variant_table(selection.by_variant)
 runs = run_table(selection.runs)
 files = runs_in_file_name(selection.dataset, selection.by_variant)
 

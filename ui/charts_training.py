@@ -15,7 +15,7 @@ import altair as alt
 import pandas as pd
 
 from ui.charts import PADDING
-from ui.palette import MORE_COLORS, MORE_SHAPES, VARIANT_COLORS, VARIANT_SHAPES
+from ui.palette import VARIANT_COLORS, VARIANT_SHAPES, look
 
 DATA = "epochs"
 HEIGHT = 140
@@ -37,7 +37,7 @@ def live_chart(
 
 def _look(key: str, place: int) -> tuple[str, str]:
     """The colour and the shape of a variant; for one not yet known to the pages, by its place."""
-    color, shape = MORE_COLORS[place % len(MORE_COLORS)], MORE_SHAPES[place % len(MORE_SHAPES)]
+    color, shape = look(place)
     return VARIANT_COLORS.get(key, color), VARIANT_SHAPES.get(key, shape)
 
 

@@ -11,6 +11,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from core.published import DATASET as PUBLISHED_DATASET
 from core.published import SOURCE, history
 from ui import address, state
 from ui.charts import DATA_SET, VARIANT_LABELS, titled
@@ -19,7 +20,6 @@ from ui.curves_data import L1_PENALTY, QUANTITIES, Curves, Quantity, curves
 from ui.downloads import csv_file, download_files, picture_files
 from ui.state import Selection
 
-PUBLISHED_DATASET = "mnist"
 ONE_AXIS, PANELS = "One axis", "Small multiples"
 DEFAULT_QUANTITIES = ["Test loss", "Test accuracy"]
 AXIS_HINT = (

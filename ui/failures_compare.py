@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.analysis import metrics
-from core.published import class_accuracy
+from core.published import class_accuracy, published_figures
 from ui import charts_failures as charts
 from ui import explain_choice, images, resources, state
 from ui import failures_tables as tables
@@ -63,7 +63,7 @@ def class_figures(view: View, key: str) -> pd.DataFrame:
         single = pd.concat(runs, ignore_index=True).drop(columns=["low_percent", "high_percent"])
         means = metrics.mean_class_accuracy(single)
         parts = [means.assign(kind=charts.MEAN), single.assign(kind=charts.SINGLE)]
-    if view.info.key == "mnist":
+    if published_figures(view.runs[key][0]):
         published = class_accuracy().query("variant == @key")
         published = published.rename(columns={"test_accuracy_percent": "accuracy_percent"})
         parts.append(published.drop(columns="variant").assign(kind=charts.PUBLISHED))

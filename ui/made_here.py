@@ -10,19 +10,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from core.config import VARIANT_LABELS, VARIANTS, Recipe
-from core.training.request import describe_variant
+from core.config import VARIANT_LABELS, VARIANTS, Recipe, describe_variant
 from core.training.runs import Run
-from ui.palette import (
-    MORE_COLORS,
-    MORE_SHAPES,
-    VARIANT_COLORS,
-    VARIANT_SHAPES,
-)
+from ui.palette import VARIANT_COLORS, give_look
 
 _ONE_AT_A_TIME = threading.Lock()
 """Of the pages that are drawn at once, so that none gives a colour another has just given."""
-PUBLISHED_NAMES = {variant.label for variant in VARIANTS.values()}
+KNOWN_NAMES = {VARIANT_LABELS[key] for key in VARIANTS}
 
 
 def register(runs: Iterable[Run]) -> None:
@@ -38,9 +32,7 @@ def register(runs: Iterable[Run]) -> None:
     with _ONE_AT_A_TIME:
         for key in groups:
             if key not in VARIANT_COLORS:
-                number = len(VARIANT_COLORS) - len(VARIANTS)
-                VARIANT_SHAPES[key] = MORE_SHAPES[number % len(MORE_SHAPES)]
-                VARIANT_COLORS[key] = MORE_COLORS[number % len(MORE_COLORS)]
+                give_look(key)
 
 
 def names(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:
@@ -50,9 +42,9 @@ def names(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, runs in groups.items():
         title = titles[key]
-        own = title and counts[title] == 1 and title not in PUBLISHED_NAMES
+        own = title and counts[title] == 1 and title not in KNOWN_NAMES
         name = title if own else describe(runs[0])
-        taken = {*PUBLISHED_NAMES, *found.values()}
+        taken = {*KNOWN_NAMES, *found.values()}
         found[key] = f"{name}, {key}" if name in taken else name
     return found
 

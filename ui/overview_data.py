@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from core.analysis.metrics import mean_interval, wilson_interval
-from core.config import VARIANTS, Recipe, Variant, variant_label
-from core.published import SUMMARY
+from core.config import Recipe, Variant, variant_label
+from core.published import published_figures
 from core.training.runs import Run
-
-PUBLISHED_DATASET = "mnist"
 
 
 def run_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -42,7 +40,7 @@ def _run_row(run: Run) -> dict:
     }
 
 
-def variant_table(by_variant: Mapping[str, Sequence[Run]], dataset: str) -> pd.DataFrame:
+def variant_table(by_variant: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """One row per variant, figures of the last epoch, averaged over its seeds.
 
     `variant, label, norm, l1_weight, weight_decay, epochs, parameters, num_seeds,
@@ -51,13 +49,12 @@ def variant_table(by_variant: Mapping[str, Sequence[Run]], dataset: str) -> pd.D
     several, cut off at 0 and 100 %. Published figures exist for MNIST and the published settings
     only and are NaN elsewhere.
     """
-    return pd.DataFrame([_variant_row(runs, dataset) for runs in by_variant.values()])
+    return pd.DataFrame([_variant_row(runs) for runs in by_variant.values()])
 
 
-def _variant_row(runs: Sequence[Run], dataset: str) -> dict:
+def _variant_row(runs: Sequence[Run]) -> dict:
     variant, single = _variant(runs[0]), run_table(runs)
-    as_published = dataset == PUBLISHED_DATASET and variant == VARIANTS.get(variant.key)
-    published = SUMMARY.get(variant.key) if as_published else None
+    published = published_figures(runs[0])
     step = 100 / single["num_images"].iloc[0]
     mean, low, high = mean_interval(single["accuracy_percent"].to_list(), step)
     if len(runs) == 1:

@@ -1,9 +1,12 @@
 """One colour and one shape per variant, the same on every page.
 
 The colours keep at least 3:1 contrast on both backgrounds and differ in lightness or hue for the
-common colour-vision deficiencies; the shape is the second cue. `ui.made_here` adds an entry for
-every variant beyond the six that was trained here.
+common colour-vision deficiencies; the shape is the second cue. Variants beyond the six get the
+first that is free: those in `core.config.VARIANTS` here, those trained in the app by
+`ui.made_here`.
 """
+
+from core.config import VARIANTS
 
 VARIANT_COLORS = {
     "gn": "#0072B2",
@@ -32,3 +35,21 @@ BAR = "M-1.1,-.4L1.1,-.4L1.1,.4L-1.1,.4Z"
 MORE_SHAPES = ("triangle-right", STAR, "triangle-left", HEXAGON, HOURGLASS, BOW_TIE, BAR)
 """By Vega's names and as paths. Their number and that of the colours have no divisor in common, so
 that a colour comes back with another shape."""
+
+
+def look(number: int) -> tuple[str, str]:
+    """The colour and shape of the variant of that number, from 0, beyond the six."""
+    return MORE_COLORS[number % len(MORE_COLORS)], MORE_SHAPES[number % len(MORE_SHAPES)]
+
+
+def give_look(key: str) -> None:
+    """Gives a variant the first colour and shape that no other has, while one is free."""
+    taken = {(VARIANT_COLORS[known], VARIANT_SHAPES[known]) for known in VARIANT_COLORS}
+    looks = map(look, range(len(MORE_COLORS) * len(MORE_SHAPES)))
+    free = next((one for one in looks if one not in taken), look(len(VARIANT_COLORS)))
+    VARIANT_COLORS[key], VARIANT_SHAPES[key] = free
+
+
+for _key in VARIANTS:
+    if _key not in VARIANT_COLORS:
+        give_look(_key)

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.config import Recipe
+from core.config import Recipe, describe_variant
 from core.data.datasets import DATASETS
 from core.errors import NormLabError
 from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job
-from core.training.request import describe_variant
 from core.training.runs import Run, read_metrics
 from ui.made_here import unusual_recipe
 

@@ -12,11 +12,10 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from core.config import VARIANT_LABELS
+from core.config import VARIANT_LABELS, describe_variant
 from core.data.datasets import DATASETS
 from core.training.checks import RESUMABLE_STATES
 from core.training.job import Job, read_quietly
-from core.training.request import describe_variant
 from core.training.runs import is_run_name
 from core.training.storage import write_atomic
 from ui.durations import duration

@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import NORMS, VARIANTS, Variant
+from core.config import NORMS, VARIANTS, Variant, describe_variant
 from core.data.datasets import DATASETS
 from core.errors import UsageError
-from core.training.request import MAX_NAME, MAX_NOTE, describe_variant
+from core.training.request import MAX_NAME, MAX_NOTE
 from ui import device_line, state
 from ui.training_request import LABELS, FormValues, own_variant, published_recipe
 from ui.training_start import FORM, answer, say, show_error

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from core.config import Variant
+from core.config import Variant, describe_variant
 from core.errors import UsageError
 from core.training.checks import RESUMABLE_STATES, check_writable
 from core.training.job import Job
 from core.training.names import run_name, run_path
-from core.training.request import TrainingRequest, describe_variant
+from core.training.request import TrainingRequest
 from core.training.runs import Run, read_run
 from ui.training_data import finished_runs, share_done
 

@@ -23,7 +23,8 @@ def describe(d: Diagnosis) -> list[str]:
 
 
 def _verdict(d: Diagnosis) -> str:
-    name = d.variant.label if d.seed is None else f"{d.variant.label} with seed {d.seed}"
+    label = variant_label(d.variant.key)
+    name = label if d.seed is None else f"{label} with seed {d.seed}"
     margin, said = d.patching.margin, d.class_names[d.predicted]
     if d.true is not None and not d.correct:
         true = d.class_names[d.true]
@@ -37,7 +38,7 @@ def _verdict(d: Diagnosis) -> str:
 
 def _seeds(d: Diagnosis) -> str:
     """Gate 0: whether the variant fails here whatever the seed."""
-    rows, label = d.persistence, d.variant.label
+    rows, label = d.persistence, variant_label(d.variant.key)
     if rows is None:
         return (
             f"This holds for this seed. What {_lower(label)} does whatever the seed shows on test "

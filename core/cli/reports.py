@@ -26,7 +26,7 @@ from core.cli.output import (
 )
 from core.cli.progress import say
 from core.cli.words import document, reason, with_options
-from core.config import VARIANTS, Variant, get_variant, variant_to_dict
+from core.config import VARIANTS, Variant, describe_variant, get_variant, variant_to_dict
 from core.data.corruptions import Corruption, parse_corruption
 from core.data.datasets import DatasetInfo, get_dataset, load_split
 from core.data.datasets import data_dir as find_data_dir
@@ -235,4 +235,4 @@ def _print_summary(variant: Variant, found: Summary) -> None:
     ]
     totals = (found.trainable_parameters, found.buffers, found.multiply_adds)
     rows.append(("total", None, None, None, None, *totals, ""))
-    print_table(columns, rows, title=variant.label)
+    print_table(columns, rows, title=describe_variant(variant))

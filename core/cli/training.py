@@ -43,7 +43,7 @@ from core.data.datasets import check_dataset
 from core.data.datasets import data_dir as find_data_dir
 from core.device import select_device
 from core.errors import StoppedError, UsageError
-from core.published import SUMMARY
+from core.published import published_figures
 from core.training.checks import RESUMABLE_STATES, check_not_shipped, check_resumable
 from core.training.job import Job, find_job, is_job_number, living_jobs
 from core.training.job_process import JobProcess
@@ -276,7 +276,7 @@ def _report(runs: list[Run], as_json: bool) -> None:
 
 def _report_row(run: Run) -> tuple:
     final = run.final
-    published = SUMMARY.get(run.variant.key) if run.variant and run.dataset == "mnist" else None
+    published = published_figures(run)
     return (
         run.name,
         run.state if run.reason is None else f"{run.state}: {reason(run)}",

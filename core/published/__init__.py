@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.config import VARIANTS, Recipe
+from core.training.runs import Run
+
 SOURCE = "EVA6-Group-15/dl-normalization"
+DATASET = "mnist"
 FOLDER = Path(__file__).parent
 
 
@@ -39,6 +43,14 @@ SUMMARY: dict[str, PublishedFigures] = {
     "ln_l2": PublishedFigures(99.42, 99.40, 0.0255, 33, "Tesla K80"),
     "bn_l1_l2": PublishedFigures(99.45, 99.45, 0.0231, 34, "Tesla K80"),
 }
+
+
+def published_figures(run: Run) -> PublishedFigures | None:
+    """What to compare a run with; None unless it was trained on MNIST as the published network."""
+    if run.variant is None or (run.dataset, run.recipe) != (DATASET, Recipe()):
+        return None
+    same = run.variant == VARIANTS.get(run.variant.key)
+    return SUMMARY.get(run.variant.key) if same else None
 
 
 def history() -> pd.DataFrame:

@@ -24,6 +24,7 @@ from core.config import (
     Recipe,
     Variant,
     describe_seeds,
+    describe_variant,
     get_variant,
     grid,
     variant_from_dict,
@@ -207,20 +208,6 @@ def check_label(name: str, note: str) -> None:
         )
     if len(note) > MAX_NOTE or not note.replace("\n", "").isprintable():
         raise UsageError(f"note must be printable and have at most {MAX_NOTE} characters.")
-
-
-def describe_variant(variant: Variant) -> str:
-    """Such as "Group norm + L1 (4 channels per group, λ 0.0001)": its label and what is unusual."""
-    usual = next((known for known in grid() if known.label == variant.label), None)
-    unusual = []
-    if variant.norm == "group" and variant.channels_per_group != 2:
-        count = variant.channels_per_group
-        unusual.append(f"{count} channel{'s' * (count > 1)} per group")
-    if usual is None or variant.l1_weight != usual.l1_weight:
-        unusual.append(f"λ {variant.l1_weight:g}")
-    if usual is None or variant.weight_decay != usual.weight_decay:
-        unusual.append(f"weight decay {variant.weight_decay:g}")
-    return f"{variant.label} ({', '.join(unusual)})" if unusual else variant.label
 
 
 def describe_recipe(recipe: Recipe) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from core.config import NUM_CLASSES, VARIANTS, Variant
+from core.config import NUM_CLASSES, VARIANTS, Recipe, Variant
 from core.errors import MisnamedError, NormLabError, RunError
 from core.training.label import read_label
 from core.training.names import is_run_name as is_run_name
@@ -93,6 +93,11 @@ class Run:
     def epochs(self) -> int:
         """The number of epochs it was started for."""
         return self.variant.epochs if self.variant else 0
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """What it was trained with; None where the folder is too damaged to say."""
+        return Recipe(**self.info["recipe"]) if "recipe" in self.info else None
 
     def to_dict(self) -> dict:
         """The run as the command line's JSON documents show it."""

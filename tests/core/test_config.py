@@ -10,6 +10,7 @@ import pytest
 
 from core.config import (
     MAX_SEED,
+    VARIANT_LABELS,
     VARIANTS,
     Recipe,
     Variant,
@@ -17,6 +18,7 @@ from core.config import (
     get_variant,
     grid,
     has_published_length,
+    name_variants,
     parse_seeds,
     variant_from_dict,
     variant_to_dict,
@@ -140,6 +142,14 @@ def test_absurd_recipes_are_refused_by_name(fields):
 def test_epochs_out_of_range_are_refused(epochs):
     with pytest.raises(UsageError, match=str(epochs)):
         check_epochs(epochs)
+
+
+def test_no_two_variants_are_called_alike():
+    group = [{}, {"channels_per_group": 4}, {"channels_per_group": 4}, {"epochs": 40}]
+    found = name_variants(Variant(f"gn{n}", "group", **one) for n, one in enumerate(group))
+    four = "Group norm (4 channels per group)"
+    assert list(found.values()) == ["Group norm", four, f"{four}, gn2", "Group norm, gn3"]
+    assert len(set(VARIANT_LABELS.values())) == len(VARIANT_LABELS)
 
 
 def test_an_unknown_variant_lists_the_known_ones():

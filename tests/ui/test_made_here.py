@@ -80,6 +80,13 @@ def test_many_variants_differ_in_colour_or_shape():
     assert len({shape for _, shape in marks}) == len(MORE_SHAPES)
 
 
+def test_a_look_that_is_taken_is_not_given_again():
+    VARIANT_COLORS["added"], VARIANT_SHAPES["added"] = MORE_COLORS[0], MORE_SHAPES[0]
+    one = run(4)
+    register([one])
+    assert (VARIANT_COLORS[key(one)], VARIANT_SHAPES[key(one)]) == (MORE_COLORS[1], MORE_SHAPES[1])
+
+
 @pytest.mark.parametrize("background", BACKGROUNDS.values(), ids=BACKGROUNDS)
 @pytest.mark.parametrize("color", MORE_COLORS)
 def test_they_can_be_seen_on_both_themes(color, background):

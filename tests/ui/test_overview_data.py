@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from core.config import VARIANTS
+from core.published import published_figures
 from core.training.runs import list_runs
 from ui.overview_data import run_table, variant_table
 from ui.state import Selection
@@ -29,7 +31,7 @@ def test_one_row_per_run_with_wilson_intervals(selection):
 
 
 def test_several_seeds_give_mean_and_students_t(selection):
-    row = variant_table(selection.by_variant, "mnist").set_index("variant").loc["gn"]
+    row = variant_table(selection.by_variant).set_index("variant").loc["gn"]
     assert row["accuracy_percent"] == pytest.approx(94.5)
     assert row["low_percent"] == pytest.approx(94.5 - 12.7062 * 0.5, abs=1e-3)
     assert row["high_percent"] == 100  # cut off: 94.5 + 6.35 is more than all of them
@@ -37,9 +39,18 @@ def test_several_seeds_give_mean_and_students_t(selection):
     assert row["published_percent"] == 99.40
 
 
-def test_other_data_sets_have_no_published_figures(selection):
-    table = variant_table(selection.by_variant, "digits")
-    assert table["published_percent"].isna().all()
+@pytest.mark.parametrize(
+    ("dataset", "settings"),
+    [("digits", {}), ("mnist", {"variant": replace(VARIANTS["gn"], epochs=3)})],
+    ids=["another data set", "another length"],
+)
+def test_what_was_not_published_has_no_published_figures(fake_checkpoints, dataset, settings):
+    root = fake_checkpoints({dataset: (1,)}, num_images=100, variants=("gn",))
+    (run,) = list_runs(root)
+    run = replace(run, **settings)
+    assert variant_table({"gn": [run]})["published_percent"].isna().all()
+    other = {**run.info, "recipe": {**run.info["recipe"], "gamma": 0.5}}
+    assert published_figures(replace(run, dataset="mnist", info=other)) is None
 
 
 def test_a_damaged_run_has_no_row(selection):
