@@ -1,7 +1,7 @@
 """The data sets: what is known of each, whether it is on this machine, and its images.
 
-All have ten classes and 28×28 images, light ink on black. Those that are downloaded lie in
-torchvision's folders (`MNIST/raw` and so on) as raw IDX files; reading them needs no torch.
+All have ten classes and 28×28 images, light ink on black. All but `digits` lie as four raw IDX
+files in a folder of their own (`MNIST/raw` and so on); reading them needs no torch.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from core.data.idx import MISSING, IdxFile
 from core.errors import DataError, UsageError
 
 SPLITS = ("train", "test")
+DIGITS = "digits"  # the one set without a folder: it comes with scikit-learn
+DIGIT_NAMES = tuple("0123456789")
 CHECKSUMS_FILE = "SHA256SUMS"
 """Written beside downloaded files; `sha256sum -c` reads it too."""
-
-DIGIT_NAMES = tuple("0123456789")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class DatasetInfo:
     """What is known of a data set without reading it.
 
     `mean` and `std` are those of the training pixels scaled to [0, 1], for normalization.
+    `torchvision` names the class of torchvision that tells where the files are downloaded from,
+    which lie in the folder of that name; None where they cannot be: they lie in the folder `key`.
     `centring` says what of a digit lies in the centre of the field, its centre of mass or its
     middle: see `core.data.preprocess.CENTRINGS`.
     """
@@ -44,16 +46,19 @@ class DatasetInfo:
     mean: float
     std: float
     class_names: tuple[str, ...]
-    downloadable: bool
-    description: str
-    source: str
+    torchvision: str | None = None
     centring: str = "mass"
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether it can be fetched from the internet."""
+        return self.torchvision is not None
 
 
 DATASETS: dict[str, DatasetInfo] = {
     info.key: info
     for info in (
-        DatasetInfo(
+        DatasetInfo(  # LeCun, Cortes and Burges, 1998
             key="mnist",
             label="MNIST",
             num_train=60_000,
@@ -61,11 +66,9 @@ DATASETS: dict[str, DatasetInfo] = {
             mean=0.1307,
             std=0.3081,
             class_names=DIGIT_NAMES,
-            downloadable=True,
-            description="Handwritten digits of census employees and school students.",
-            source="LeCun, Cortes and Burges, 1998",
+            torchvision="MNIST",
         ),
-        DatasetInfo(
+        DatasetInfo(  # Xiao, Rasul and Vollgraf, 2017
             key="fashion-mnist",
             label="Fashion-MNIST",
             num_train=60_000,
@@ -84,11 +87,9 @@ DATASETS: dict[str, DatasetInfo] = {
                 "Bag",
                 "Ankle boot",
             ),
-            downloadable=True,
-            description="Photographs of clothing from an online shop.",
-            source="Xiao, Rasul and Vollgraf, 2017",
+            torchvision="FashionMNIST",
         ),
-        DatasetInfo(
+        DatasetInfo(  # Clanuwat and others, 2018
             key="kmnist",
             label="Kuzushiji-MNIST",
             num_train=60_000,
@@ -96,11 +97,9 @@ DATASETS: dict[str, DatasetInfo] = {
             mean=0.1918,
             std=0.3483,
             class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-            downloadable=True,
-            description="Ten cursive Japanese characters from old books.",
-            source="Clanuwat and others, 2018",
+            torchvision="KMNIST",
         ),
-        DatasetInfo(
+        DatasetInfo(  # Yadav and Bottou, 2019
             key="qmnist",
             label="QMNIST",
             num_train=60_000,
@@ -108,36 +107,23 @@ DATASETS: dict[str, DatasetInfo] = {
             mean=0.1307,
             std=0.3081,
             class_names=DIGIT_NAMES,
-            downloadable=True,
-            description="MNIST made again from its sources, with all 60,000 test digits.",
-            source="Yadav and Bottou, 2019",
+            torchvision="QMNIST",
         ),
-        DatasetInfo(
-            key="digits",
+        DatasetInfo(  # Alpaydin and Kaynak, 1998; the same writers are in both parts
+            key=DIGITS,
             label="Digits",
             num_train=1_437,
             num_test=360,
             mean=0.1580,
             std=0.2935,
             class_names=DIGIT_NAMES,
-            downloadable=False,
-            description=(
-                "Handwritten digits that come with scikit-learn, enlarged from 8×8 pixels; "
-                "the same writers are in both parts."
-            ),
-            source="Alpaydin and Kaynak, 1998",
             centring="box",
         ),
     )
 }
 
-FOLDERS = {
-    "mnist": "MNIST",
-    "fashion-mnist": "FashionMNIST",
-    "kmnist": "KMNIST",
-    "qmnist": "QMNIST",
-}
-"""The folder below the root, which is also the name of torchvision's class."""
+FOLDERS = {key: info.torchvision for key, info in DATASETS.items() if info.torchvision}
+"""Of what can be downloaded: the folder below the root, also the name of torchvision's class."""
 
 # Of the original files; the other sets have the checksums that were recorded on download.
 MNIST_SHA256 = {
@@ -186,7 +172,7 @@ def data_dir(override: str | Path | None = None) -> Path:
 def check_dataset(key: str, root: Path) -> DatasetStatus:
     """Whether all files are there with the right size and header; reads a few bytes of each."""
     info = get_dataset(key)
-    if not info.downloadable:
+    if key == DIGITS:
         return _check_digits(key)
     path = raw_folder(key, root)
     files = [file for split in SPLITS for file in idx_files(key, root, split)]
@@ -194,9 +180,9 @@ def check_dataset(key: str, root: Path) -> DatasetStatus:
     if not problems:
         return DatasetStatus(key, True, path)
     if [problem for _, problem in problems] == [MISSING] * len(files):
-        return DatasetStatus(key, False, path, f"{info.label} is not in {path}: {_cure(key, root)}")
-    file, problem = problems[0]
-    return DatasetStatus(key, False, path, f"{file.path} {problem} {_cure(key, root)}", True)
+        cure = f": {_cure(key, root)}" if info.downloadable else f". {by_hand(key, root)}"
+        return DatasetStatus(key, False, path, f"{info.label} is not in {path}{cure}")
+    return DatasetStatus(key, False, path, _refusal(key, *problems[0]), True)
 
 
 def _check_digits(key: str) -> DatasetStatus:
@@ -211,10 +197,9 @@ def load_split(key: str, root: Path, split: str) -> Split:
 
     Raises `DataError` that names a missing, truncated or damaged file and the cure.
     """
-    info = get_dataset(key)
     if split not in SPLITS:
         raise UsageError(f"Unknown split {split!r}: choose from {', '.join(SPLITS)}.")
-    if not info.downloadable:
+    if key == DIGITS:
         digits, targets = read_digits()
         chosen = split_indices(targets)[split]
         return Split(enlarge(digits[chosen]), targets[chosen])
@@ -223,20 +208,17 @@ def load_split(key: str, root: Path, split: str) -> Split:
     # QMNIST's labels have eight columns: the class, then writer and origin of the image.
     targets = (labels[:, 0] if labels.ndim == 2 else labels).astype(np.int64)
     if targets.min() < 0 or targets.max() >= NUM_CLASSES:
-        raise DataError(
-            f"{label_file.path} is damaged: it holds classes other than 0 to 9. "
-            f"Delete it and fetch it again: {_cure(key, root)}"
-        )
+        raise DataError(_refusal(key, label_file, "is damaged: it holds classes other than 0 to 9"))
     return Split(images, targets)
 
 
 def raw_folder(key: str, root: Path) -> Path:
-    """Where the raw files of a downloadable data set lie."""
-    return root / FOLDERS[key] / "raw"
+    """Where the four raw files of a data set lie."""
+    return root / (get_dataset(key).torchvision or key) / "raw"
 
 
 def idx_files(key: str, root: Path, split: str) -> tuple[IdxFile, IdxFile]:
-    """The image and the label file of a downloadable data set, named as torchvision does."""
+    """The image and the label file of a data set other than `digits`, named as torchvision does."""
     info, folder = get_dataset(key), raw_folder(key, root)
     num_images = info.num_train if split == "train" else info.num_test
     image_shape = (num_images, IMAGE_SIZE, IMAGE_SIZE)
@@ -263,8 +245,8 @@ def read_idx(key: str, file: IdxFile) -> np.ndarray:
         expected = expected_sha256(key, file.path)
         if expected in (None, hashlib.sha256(content.data).hexdigest()):
             return file.parse(content)
-        problem = "is damaged: its SHA-256 is not the expected one. Delete it and fetch it again:"
-    raise DataError(f"{file.path} {problem} {_cure(key, file.path.parents[2])}")
+        problem = "is damaged: its SHA-256 is not the expected one"
+    raise DataError(_refusal(key, file, problem))
 
 
 def expected_sha256(key: str, path: Path) -> str | None:
@@ -274,9 +256,10 @@ def expected_sha256(key: str, path: Path) -> str | None:
     try:
         return read_checksums(path.parent).get(path.name)
     except (OSError, ValueError) as error:
+        cure = f"Fetch it and the files beside it again: {_cure(key, path.parents[2])}"
         raise DataError(
-            f"{path.parent / CHECKSUMS_FILE} is damaged: it is no list of checksums. Fetch it and "
-            f"the files beside it again: {_cure(key, path.parents[2])}"
+            f"{path.parent / CHECKSUMS_FILE} is damaged: it is no list of checksums. "
+            f"{cure if get_dataset(key).downloadable else 'Delete it or make it anew.'}"
         ) from error
 
 
@@ -289,6 +272,25 @@ def read_checksums(folder: Path) -> dict[str, str]:
     lines = path.read_text().splitlines() if path.exists() else []
     pairs = [line.split(maxsplit=1) for line in lines]
     return {name: checksum for checksum, name in pairs}
+
+
+def by_hand(key: str, root: Path) -> str:
+    """The sentence on how to get a data set that cannot be downloaded."""
+    info, folder = get_dataset(key), raw_folder(key, root)
+    *others, last = [file.path.name for split in SPLITS for file in idx_files(key, root, split)]
+    return (
+        f"{info.label} cannot be downloaded: put the four files {', '.join(others)} and {last} "
+        f"({info.num_train:,} training and {info.num_test:,} test images) into {folder}."
+    )
+
+
+def _refusal(key: str, file: IdxFile, problem: str) -> str:
+    """The line that names a file, what is wrong with it and the cure."""
+    root = file.path.parents[2]
+    if not get_dataset(key).downloadable:
+        return f"{file.path} {problem}. {by_hand(key, root)}"
+    action = "Fetch it" if problem == MISSING else "Delete it and fetch it again"
+    return f"{file.path} {problem}. {action}: {_cure(key, root)}"
 
 
 def _cure(key: str, root: Path) -> str:

@@ -23,8 +23,9 @@ from filelock import FileLock, Timeout
 
 from core.data.datasets import (
     CHECKSUMS_FILE,
-    FOLDERS,
+    DIGITS,
     SPLITS,
+    by_hand,
     get_dataset,
     idx_files,
     raw_folder,
@@ -91,16 +92,19 @@ def download_dataset(key: str, root: Path, progress: Progress | None = None) -> 
 
     Each file is unpacked under a temporary name, verified, and then moved into place, so that an
     interrupted download leaves nothing that looks complete. `progress` may raise to cancel.
-    Raises `DataError`: not connected, damaged on the way, no space, folder not writable, or
-    already being downloaded by someone else.
+    Raises `DataError`: not connected, damaged on the way, no space, folder not writable, already
+    being downloaded by someone else, or nowhere to be downloaded from.
     """
-    if not get_dataset(key).downloadable:
+    if key == DIGITS:
         return
     files = [file for split in SPLITS for file in idx_files(key, root, split)]
     wanted = [file for file in files if not _is_intact(key, file)]
     if not wanted:
         return
     folder, sources = raw_folder(key, root), _sources(key)
+    if any(file.path.name not in sources for file in wanted):
+        problem = wanted[0].problem() or "is damaged"
+        raise DataError(f"{wanted[0].path} {problem}. {by_hand(key, root)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".download.lock", timeout=0):
@@ -138,9 +142,15 @@ def _is_intact(key: str, file: IdxFile) -> bool:
 
 
 def _sources(key: str) -> dict[str, Source]:
-    """Raw file name → where torchvision says that it comes from."""
-    dataset = getattr(import_torchvision().datasets, FOLDERS[key])
-    resources, mirrors = dataset.resources, dataset.mirrors
+    """Raw file name → where torchvision's class itself says that it comes from, if it does.
+
+    What a class inherits is left out: EMNIST is derived from MNIST, whose files are not its own.
+    """
+    name = get_dataset(key).torchvision
+    if name is None:
+        return {}
+    own = vars(getattr(import_torchvision().datasets, name, object))
+    resources, mirrors = own.get("resources", ()), own.get("mirrors", ())
     if isinstance(resources, dict):  # QMNIST: whole addresses, by split
         resources, mirrors = [*resources["train"], *resources["test"]], [""]
     sources = {}

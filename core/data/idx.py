@@ -12,7 +12,7 @@ import numpy as np
 TYPE_CODES = {"u1": 8, ">i4": 12}
 """numpy's name of each value type used here → its code in the header."""
 
-MISSING = "is missing. Fetch it:"
+MISSING = "is missing"
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class IdxFile:
         return len(self.header) + math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def problem(self) -> str | None:
-        """What is wrong and what to do, as far as existence, size and header tell; None if nothing.
+        """What is wrong, as far as existence, size and header tell; None if nothing.
 
-        Continues the file's name and ends before the way to fetch it: "is missing. Fetch it:".
+        Continues the file's name and has no full stop: "is missing".
         """
         try:
             if not self.path.is_file():
@@ -46,16 +46,14 @@ class IdxFile:
             with self.path.open("rb") as file:
                 header = file.read(len(self.header))
         except OSError as error:
-            return f"cannot be read: {error.strerror}. Make it readable, or delete it and fetch it:"
+            return f"cannot be read: {error.strerror}. Make it readable, or replace it"
         if size < self.num_bytes:
-            cause = f"is truncated: {size:,} of {self.num_bytes:,} bytes"
-        elif size > self.num_bytes:
-            cause = f"is damaged: {size:,} bytes instead of {self.num_bytes:,}"
-        elif header != self.header:
-            cause = "is damaged: its header is not the one of this data set"
-        else:
-            return None
-        return f"{cause}. Delete it and fetch it again:"
+            return f"is truncated: {size:,} of {self.num_bytes:,} bytes"
+        if size > self.num_bytes:
+            return f"is damaged: {size:,} bytes instead of {self.num_bytes:,}"
+        if header != self.header:
+            return "is damaged: its header is not the one of this data set"
+        return None
 
     def parse(self, content: np.ndarray) -> np.ndarray:
         """The values in `content`, all bytes of the file as uint8; shape and type as declared."""

@@ -6,6 +6,8 @@ import hashlib
 import math
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from core.data.idx import IdxFile
 from core.errors import DataError, UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOWNLOADED = tuple(datasets.FOLDERS)
+DOWNLOADED = tuple(key for key, info in DATASETS.items() if info.downloadable)
 MNIST_MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -35,13 +37,13 @@ def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
 # The registry
 
 
-def test_the_five_data_sets_are_known_and_complete():
-    assert list(DATASETS) == ["mnist", "fashion-mnist", "kmnist", "qmnist", "digits"]
+def test_every_data_set_is_complete(tmp_path):
+    assert {"mnist", "fashion-mnist", "kmnist", "qmnist", "digits"} <= set(DATASETS)
     for key, info in DATASETS.items():
         assert info.key == key
         assert len(set(info.class_names)) == 10
         assert 0 < info.mean < 1 and 0 < info.std < 1
-        assert info.downloadable == (key in datasets.FOLDERS)
+    assert len({datasets.raw_folder(key, tmp_path) for key in DATASETS}) == len(DATASETS)
 
 
 def test_an_unknown_data_set_lists_the_known_ones(tmp_path):
@@ -117,10 +119,13 @@ def test_the_expected_sizes_of_the_real_files(key, tmp_path):
         for split in datasets.SPLITS
         for file in datasets.idx_files(key, tmp_path, split)
     ]
-    if key == "qmnist":
-        assert sizes == [47_040_016, 12 + 60_000 * 8 * 4] * 2
-    else:
+    if key == "mnist":
         assert sizes == [47_040_016, 60_008, 7_840_016, 10_008]
+    labels = (12, 8 * 4) if key == "qmnist" else (8, 1)
+    counts = (DATASETS[key].num_train, DATASETS[key].num_test)
+    assert sizes == [
+        head + num_images * each for num_images in counts for head, each in ((16, 784), labels)
+    ]
 
 
 # What is missing, truncated or damaged
@@ -286,6 +291,65 @@ def test_a_class_that_does_not_exist_is_damage(tmp_path, write_dataset):
         with pytest.raises(DataError) as error:
             load_split(key, tmp_path, "test")
         assert f"{path} is damaged: it holds classes other than 0 to 9" in one_line(error)
+
+
+# A data set of one's own
+
+
+@pytest.fixture
+def mine(monkeypatch, write_dataset) -> Callable[[Path], dict[Path, bytes]]:
+    """A function (root) that writes the four files of "mine" into the folder of its name."""
+    own = replace(DATASETS["mnist"], key="mine", label="Mine", torchvision=None)
+    monkeypatch.setitem(DATASETS, "mine", replace(own, num_train=30, num_test=20))
+    return lambda root: write_dataset("mine", root)
+
+
+def test_a_set_of_ones_own_is_read_from_the_folder_of_its_name(mine, tmp_path):
+    contents = list(mine(tmp_path).values())
+    assert sorted(path.name for path in (tmp_path / "mine" / "raw").iterdir()) == sorted(MNIST_MD5)
+    status = check_dataset("mine", tmp_path)
+    assert status.present and status.path == tmp_path / "mine" / "raw"
+    for split, num_images, image_bytes in (("train", 30, contents[0]), ("test", 20, contents[2])):
+        images, targets = load_split("mine", tmp_path, split)
+        assert images.tobytes() == image_bytes[16:] and len(targets) == num_images
+
+
+def put_where(folder: Path) -> str:
+    return (
+        "Mine cannot be downloaded: put the four files train-images-idx3-ubyte, "
+        "train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte "
+        f"(30 training and 20 test images) into {folder}."
+    )
+
+
+def test_a_set_of_ones_own_that_is_not_here_is_no_other_and_says_what_to_put_where(mine, tmp_path):
+    status = check_dataset("mine", tmp_path)
+    folder = tmp_path / "mine" / "raw"
+    assert not status.present and not status.damaged
+    assert status.reason == f"Mine is not in {folder}. {put_where(folder)}"
+    with pytest.raises(DataError) as error:
+        load_split("mine", tmp_path, "train")
+    file = folder / "train-images-idx3-ubyte"
+    assert one_line(error) == f"{file} is missing. {put_where(folder)}"
+
+
+def test_a_set_of_ones_own_with_another_number_of_images_is_refused(mine, tmp_path, monkeypatch):
+    path = next(iter(mine(tmp_path)))
+    monkeypatch.setitem(DATASETS, "mine", replace(DATASETS["mine"], num_train=31))
+    with pytest.raises(DataError) as error:
+        load_split("mine", tmp_path, "train")
+    assert f"{path} is truncated: 23,536 of 24,320 bytes. Mine cannot be" in one_line(error)
+    assert "(31 training and 20 test images)" in one_line(error)
+    assert check_dataset("mine", tmp_path).reason == one_line(error)
+
+
+def test_a_list_of_checksums_of_ones_own_that_is_none_need_not_be_fetched(mine, tmp_path):
+    path = next(iter(mine(tmp_path))).with_name(datasets.CHECKSUMS_FILE)
+    path.write_text("garbage\n")
+    with pytest.raises(DataError) as error:
+        load_split("mine", tmp_path, "test")
+    assert one_line(error).startswith(f"{path} is damaged")
+    assert one_line(error).endswith("no list of checksums. Delete it or make it anew.")
 
 
 # Digits

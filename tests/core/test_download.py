@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +26,12 @@ from core.data.download import download_dataset, import_torchvision
 from core.errors import DataError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOWNLOADED = tuple(datasets.FOLDERS)
+DOWNLOADED = tuple(key for key, info in DATASETS.items() if info.downloadable)
+
+
+def vision_class(key: str) -> Any:
+    """torchvision's class of a data set."""
+    return getattr(import_torchvision().datasets, str(DATASETS[key].torchvision))
 
 
 class Server:
@@ -81,7 +88,7 @@ def offer(server, dataset_files, monkeypatch):
             packed = gzip.compress(content)
             server.put(f"/{name}.gz", packed)
             table.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
-        dataset = getattr(import_torchvision().datasets, datasets.FOLDERS[key])
+        dataset = vision_class(key)
         monkeypatch.setattr(dataset, "mirrors", [server.url])
         if key == "qmnist":
             table = [(server.url + name, md5) for name, md5 in table]
@@ -114,8 +121,7 @@ def test_a_downloaded_set_is_what_torchvision_would_read(key, tmp_path, offer):
     folder = raw_folder(key, tmp_path)
     assert {path.name for path in folder.iterdir()} - {".download.lock"} == {*files, "SHA256SUMS"}
     for split in datasets.SPLITS:
-        dataset = getattr(import_torchvision().datasets, datasets.FOLDERS[key])
-        expected = dataset(tmp_path, train=split == "train", download=False)
+        expected = vision_class(key)(tmp_path, train=split == "train", download=False)
         images, targets = load_split(key, tmp_path, split)
         assert np.array_equal(images, expected.data.numpy())
         assert targets.tolist() == [expected[index][1] for index in range(len(expected))]
@@ -186,6 +192,25 @@ def test_torchvisions_real_tables_name_our_files(key, tmp_path):
 
 
 # What goes wrong
+
+
+@pytest.mark.parametrize("name", [None, "EMNIST", "USPS", "MyIdx"])
+def test_what_torchvision_has_no_table_of_is_to_be_put_there(
+    name, tmp_path, server, monkeypatch, write_dataset
+):
+    monkeypatch.setattr(import_torchvision().datasets.MNIST, "mirrors", [server.url])
+    own = replace(DATASETS["mnist"], key="mine", label="Mine", torchvision=name)
+    monkeypatch.setitem(DATASETS, "mine", own)
+    folder = tmp_path / (name or "mine") / "raw"
+    words = (
+        f"train-images-idx3-ubyte is missing. Mine cannot be downloaded: put the four files "
+        "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+        f"t10k-labels-idx1-ubyte (30 training and 20 test images) into {folder}."
+    )
+    assert fails(tmp_path, "mine") == f"{folder}/{words}"
+    assert server.asked == [] and not folder.exists()
+    write_dataset("mine", tmp_path)
+    download_dataset("mine", tmp_path)
 
 
 def test_offline_is_said_in_one_line_with_a_cure(tmp_path, small_datasets, monkeypatch):
@@ -364,7 +389,6 @@ def test_the_installed_torchvision_gives_what_is_needed_of_it():
 
 
 def test_the_labels_of_the_registry_match_torchvisions_classes():
-    vision = import_torchvision()
-    for key, folder in datasets.FOLDERS.items():
-        classes = [name.partition(" - ")[0] for name in getattr(vision.datasets, folder).classes]
+    for key in DOWNLOADED:
+        classes = [name.partition(" - ")[0] for name in vision_class(key).classes]
         assert list(DATASETS[key].class_names) == classes
