@@ -72,7 +72,7 @@ def stop_without_runs(selection: Selection) -> None:
         st.stop()
     st.info(
         f"There are no finished runs on {name} yet. Choose another data set in the sidebar, or "
-        "train the six variants there or with this command:",
+        "train all variants there or with this command:",
         icon=":material/info:",
     )
     st.code(f"python -m core train --all --dataset {selection.dataset}", language="bash")

@@ -36,7 +36,7 @@ ImageArgument = Annotated[
 ]
 IndexOption = Annotated[int | None, typer.Option(help="Number of the test image, from 0.")]
 VariantOption = Annotated[
-    list[str] | None, typer.Option(help="A name; may be repeated. Default: all six.")
+    list[str] | None, typer.Option(help="A name; may be repeated. Default: all.")
 ]
 MethodOption = Annotated[
     list[str] | None, typer.Option(help=f"May be repeated: {', '.join(METHODS)}.")

@@ -36,7 +36,7 @@ from core.training.runs import is_shipped
 
 ImagesArgument = Annotated[list[Path], typer.Argument(help=f"Pictures of digits, each {LIMITS}.")]
 VariantOption = Annotated[
-    list[str] | None, typer.Option(help="A name; may be repeated. Default: all six.")
+    list[str] | None, typer.Option(help="A name; may be repeated. Default: all.")
 ]
 PolarityOption = Annotated[
     str | None,

@@ -46,7 +46,7 @@ VARIANT_KEYS = ("key", "norm", "num_groups", "l1_weight", "weight_decay", "epoch
 
 @one_line_errors
 def variants(as_json: JsonOption = False) -> None:
-    """List the six variants."""
+    """List the variants."""
     rows = [{key: variant_to_dict(v)[key] for key in VARIANT_KEYS} for v in VARIANTS.values()]
     if as_json:
         print_json(rows)

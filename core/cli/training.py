@@ -64,7 +64,7 @@ JobOption = Annotated[int | None, typer.Option("--job", hidden=True)]
 @one_line_errors
 def train(
     variants: Annotated[list[str] | None, typer.Argument(help="Names; see `variants`.")] = None,
-    all_variants: Annotated[bool, typer.Option("--all", help="All six variants.")] = False,
+    all_variants: Annotated[bool, typer.Option("--all", help="All variants.")] = False,
     norm: NormOption = None,
     channels_per_group: GroupOption = None,
     l1: L1Option = None,

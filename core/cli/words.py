@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.config import VARIANTS
 from core.training.job import Job
 from core.training.runs import Run, is_shipped
 
@@ -19,7 +20,12 @@ PHRASES = (
     (r"^asked for$", "asked for by --device"),
     (r"^(Unknown device '[^']*'): ", r"\1 (--device): "),
     (r"^(\w+ was asked for), but", r"\1 (--device), but"),
-    (r"^(No run .*)\.$", r"\1: see `python -m core runs`."),
+    (
+        rf"^(No run '([\w-]+)/({'|'.join(VARIANTS)})/seed-(\d+)' .*)\.$",
+        r"\1: see `python -m core runs`, or make it with "
+        r"`python -m core train \3 --seeds \4 --dataset \2`.",
+    ),
+    (r"^(No run .*[^`])\.$", r"\1: see `python -m core runs`."),
     (r"^(There is no job .*)\.$", r"\1: see `python -m core jobs`."),
     (rf"{RUN}(.*)\bresume it", r"\1\2go on with `python -m core resume \1`"),
     (rf"{RUN}(.*)\bdelete it", r"\1\2`python -m core delete \1`"),

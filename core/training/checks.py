@@ -55,7 +55,8 @@ def describe_existing(
     if run.state == "running":
         return f"{run.name} is being trained right now: wait until it has ended."
     if run.state == "done":
-        return f"{run.name} is already trained ({run.epochs} epochs): {instead}."
+        length = f"{run.epochs} epoch{'s' * (run.epochs != 1)}"
+        return f"{run.name} is already trained ({length}): {instead}."
     if run.state == "damaged":
         return f"{run.name} exists and is damaged ({run.reason}): delete it."
     state = f"{run.state} after epoch {run.epoch}"

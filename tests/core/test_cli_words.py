@@ -94,6 +94,11 @@ def test_output_is_utf_8_whatever_the_encoding_of_the_machine(words, sign, monke
         ),
         ("There is no job 3 in runs.", "in runs: see `python -m core jobs`."),
         ("No run 'x' in runs or checkpoints/.", "checkpoints/: see `python -m core runs`."),
+        (
+            "No run 'digits/gn/seed-9' in runs or checkpoints/.",
+            "`python -m core runs`, or make it with "
+            "`python -m core train gn --seeds 9 --dataset digits`.",
+        ),
         ("Choose another folder (NORMLAB_RUNS).", "another folder with --runs-dir."),
         ("out of memory: train fewer, or on the CPU.", "or on the CPU (--device cpu)."),
         ("CUDA was asked for, but torch finds none.", "CUDA was asked for (--device), but"),
