@@ -18,14 +18,12 @@ import numpy as np
 from core.config import IMAGE_SIZE, NUM_CLASSES
 from core.data.digits import digits_path, enlarge, read_digits, split_indices
 from core.data.folders import expand_home
-from core.data.idx import MISSING, IdxFile
+from core.data.idx import CHECKSUMS_FILE, MISSING, IdxFile, read_checksums
 from core.errors import DataError, UsageError
 
 SPLITS = ("train", "test")
 DIGITS = "digits"  # the one set without a folder: it comes with scikit-learn
 DIGIT_NAMES = tuple("0123456789")
-CHECKSUMS_FILE = "SHA256SUMS"
-"""Written beside downloaded files; `sha256sum -c` reads it too."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +74,8 @@ DATASETS: dict[str, DatasetInfo] = {
             mean=0.2860,
             std=0.3530,
             class_names=(
-                "T-shirt/top",
-                "Trouser",
-                "Pullover",
-                "Dress",
-                "Coat",
-                "Sandal",
-                "Shirt",
-                "Sneaker",
-                "Bag",
-                "Ankle boot",
+                *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+                *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
             ),
             torchvision="FashionMNIST",
         ),
@@ -261,17 +251,6 @@ def expected_sha256(key: str, path: Path) -> str | None:
             f"{path.parent / CHECKSUMS_FILE} is damaged: it is no list of checksums. "
             f"{cure if get_dataset(key).downloadable else 'Delete it or make it anew.'}"
         ) from error
-
-
-def read_checksums(folder: Path) -> dict[str, str]:
-    """File name → SHA-256 as recorded on download, empty where nothing was.
-
-    Raises `OSError` or `ValueError` for what is no such list.
-    """
-    path = folder / CHECKSUMS_FILE
-    lines = path.read_text().splitlines() if path.exists() else []
-    pairs = [line.split(maxsplit=1) for line in lines]
-    return {name: checksum for checksum, name in pairs}
 
 
 def by_hand(key: str, root: Path) -> str:

@@ -22,17 +22,15 @@ from urllib.request import Request, urlopen
 from filelock import FileLock, Timeout
 
 from core.data.datasets import (
-    CHECKSUMS_FILE,
     DIGITS,
     SPLITS,
     by_hand,
     get_dataset,
     idx_files,
     raw_folder,
-    read_checksums,
     read_idx,
 )
-from core.data.idx import IdxFile
+from core.data.idx import CHECKSUMS_FILE, IdxFile, read_checksums
 from core.errors import DataError
 
 Progress = Callable[[int, int], None]

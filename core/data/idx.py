@@ -14,6 +14,9 @@ TYPE_CODES = {"u1": 8, ">i4": 12}
 
 MISSING = "is missing"
 
+CHECKSUMS_FILE = "SHA256SUMS"
+"""Written beside downloaded files; `sha256sum -c` reads it too."""
+
 
 @dataclass(frozen=True)
 class IdxFile:
@@ -58,3 +61,14 @@ class IdxFile:
     def parse(self, content: np.ndarray) -> np.ndarray:
         """The values in `content`, all bytes of the file as uint8; shape and type as declared."""
         return content[len(self.header) :].view(self.dtype).reshape(self.shape)
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """File name → SHA-256 as recorded on download, empty where nothing was.
+
+    Raises `OSError` or `ValueError` for what is no such list.
+    """
+    path = folder / CHECKSUMS_FILE
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = [line.split(maxsplit=1) for line in lines]
+    return {name: checksum for checksum, name in pairs}

@@ -15,7 +15,7 @@ import pytest
 
 from core.data import datasets, digits
 from core.data.datasets import DATASETS, check_dataset, data_dir, get_dataset, load_split
-from core.data.idx import IdxFile
+from core.data.idx import CHECKSUMS_FILE, IdxFile
 from core.errors import DataError, UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -254,7 +254,7 @@ def test_damage_after_download_is_noticed_by_the_recorded_checksum(tmp_path, wri
     files = write_dataset("kmnist", tmp_path)
     folder = datasets.raw_folder("kmnist", tmp_path)
     lines = [f"{hashlib.sha256(data).hexdigest()}  {path.name}\n" for path, data in files.items()]
-    (folder / datasets.CHECKSUMS_FILE).write_text("".join(lines))
+    (folder / CHECKSUMS_FILE).write_text("".join(lines))
     assert len(load_split("kmnist", tmp_path, "test").images) == 20
     path = list(files)[2]
     flip_byte(path, 16)
@@ -266,7 +266,7 @@ def test_damage_after_download_is_noticed_by_the_recorded_checksum(tmp_path, wri
 @pytest.mark.parametrize("content", [b"garbage\n", b"\xff\xfe\x00", b"\n"])
 def test_a_damaged_list_of_checksums_is_named(content, tmp_path, write_dataset):
     write_dataset("kmnist", tmp_path)
-    path = datasets.raw_folder("kmnist", tmp_path) / datasets.CHECKSUMS_FILE
+    path = datasets.raw_folder("kmnist", tmp_path) / CHECKSUMS_FILE
     path.write_bytes(content)
     with pytest.raises(DataError) as error:
         load_split("kmnist", tmp_path, "test")
@@ -344,7 +344,7 @@ def test_a_set_of_ones_own_with_another_number_of_images_is_refused(mine, tmp_pa
 
 
 def test_a_list_of_checksums_of_ones_own_that_is_none_need_not_be_fetched(mine, tmp_path):
-    path = next(iter(mine(tmp_path))).with_name(datasets.CHECKSUMS_FILE)
+    path = next(iter(mine(tmp_path))).with_name(CHECKSUMS_FILE)
     path.write_text("garbage\n")
     with pytest.raises(DataError) as error:
         load_split("mine", tmp_path, "test")
