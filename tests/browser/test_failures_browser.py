@@ -92,6 +92,48 @@ def test_the_keyboard_filters_and_opens_an_image_whose_address_brings_it_back(fa
     expect(page).not_to_have_url(re.compile("image="))
 
 
+def focused(page: Page) -> str | None:
+    """Which button of a component the keyboard is on."""
+    return page.evaluate(
+        """() => {
+          let one = document.activeElement;
+          while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
+          return one?.dataset?.pick ?? null;
+        }"""
+    )
+
+
+def test_one_tab_passes_the_pictures_and_arrows_go_through_them(shipped, tab):
+    opened = tab()
+    page = opened.open(shipped + PATH)
+    page.wait_for_selector(IDLE)
+    tiles = page.locator(".tiles button")
+    picks = tiles.evaluate_all("all => all.map((one) => one.dataset.pick)")
+    rows = tiles.evaluate_all("all => all.map((one) => one.getBoundingClientRect().top)")
+    wide = rows.count(rows[0])
+    assert len(picks) > 2 * wide > 2
+    tiles.first.focus()
+    steps = {"ArrowRight": 1, "ArrowDown": 1 + wide, "ArrowLeft": wide, "ArrowUp": 0, "End": -1}
+    for key, place in steps.items():
+        page.keyboard.press(key)
+        assert focused(page) == picks[place]
+    page.keyboard.press("ArrowRight")  # there is none
+    assert focused(page) == picks[-1]
+    page.keyboard.press("Tab")
+    assert focused(page) not in picks
+    page.keyboard.press("Shift+Tab")
+    assert focused(page) == picks[-1]
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.wait_for_timeout(1000)
+    assert focused(page) == picks[1]
+    opened.check()
+
+
 def test_a_filtered_view_survives_a_change_of_page_and_a_reload(failures):
     page = failures.page
     page.locator(MISTAKE).first.click()
