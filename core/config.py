@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from core.errors import UsageError
 
 NORMS = ("batch", "group", "layer")
+NORM_LABELS = {norm: f"{norm.capitalize()} norm" for norm in NORMS}
 NORM_SHORT = {"batch": "bn", "group": "gn", "layer": "ln"}
 CONV_CHANNELS = (8, 8, 12, 12, 12, 12, 16)
 """Output channels of the seven convolutions, each of which is followed by a normalization layer."""
@@ -87,7 +88,7 @@ class Variant:
     @property
     def label(self) -> str:
         """Its name in words, such as "Batch norm + L1"."""
-        parts = [f"{self.norm.capitalize()} norm"]
+        parts = [NORM_LABELS[self.norm]]
         parts += ["L1"] if self.l1_weight else []
         parts += ["L2"] if self.weight_decay else []
         return " + ".join(parts)

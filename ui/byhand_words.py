@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from core.analysis import by_hand
-from ui.norm_cubes import NORM_LABELS
+from core.config import NORM_LABELS
 
 LABELS = {kind: NORM_LABELS.get(kind, "Instance norm") for kind in by_hand.KINDS}
 UNDEFINED = "0 / 0, undefined"

@@ -9,9 +9,10 @@ from html import escape
 import altair as alt
 import pandas as pd
 
-from core.analysis.cause_words import NORM_LABELS, change_label
+from core.analysis.cause_words import change_label
 from core.analysis.failure_causes import ALL
 from core.analysis.image_properties import PROPERTIES
+from core.config import NORM_LABELS
 from ui.charts import DATA_SET, PADDING, VARIANT_LABELS, legend, titled
 from ui.failures_tables import RIGHT, WRONG, variant_color
 from ui.palette import VARIANT_COLORS, VARIANT_SHAPES

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from core.config import variant_label
 from core.training.insights import (
     AFFINE,
     CONV_LAYERS,
@@ -18,7 +19,6 @@ from core.training.insights import (
     WEIGHT_QUANTITIES,
 )
 from core.training.runs import Run
-from ui.charts import VARIANT_LABELS
 from ui.charts_curves import describe
 from ui.curves_data import Curves, Quantity, curves
 
@@ -113,7 +113,7 @@ def describe_insight(one: Curves, layer: str) -> str:
         return f"{one.quantity.title} of {layer}. {describe(one)}"
     ends: pd.DataFrame = one.lines.loc[one.lines.groupby("variant")["epoch"].idxmax()]
     parts = [
-        f"{VARIANT_LABELS.get(row['variant'], row['variant'])} {row['value']:.3g} "
+        f"{variant_label(row['variant'])} {row['value']:.3g} "
         f"({row['low']:.3g} to {row['high']:.3g})"
         for row in ends.to_dict("records")
     ]
@@ -148,8 +148,8 @@ def _factor(values: pd.Series | None, what: str) -> str:
         return ""
     low, high = str(values.idxmin()), str(values.idxmax())
     return (
-        f"{what} differ {values[high] / values[low]:.1f}-fold (largest {_label(high)}, smallest "
-        f"{_label(low)})"
+        f"{what} differ {values[high] / values[low]:.1f}-fold (largest {variant_label(high)}, "
+        f"smallest {variant_label(low)})"
     )
 
 
@@ -157,9 +157,5 @@ def _shares(values: pd.Series | None) -> str:
     if values is None or values.empty:
         return ""
     low, high = str(values.idxmin()), str(values.idxmax())
-    rest = "" if low == high else f", {values[low]:.1f} % in {_label(low)}"
-    return f"{values[high]:.1f} % of the weights are near zero in {_label(high)}{rest}"
-
-
-def _label(key: str) -> str:
-    return VARIANT_LABELS.get(key, key)
+    rest = "" if low == high else f", {values[low]:.1f} % in {variant_label(low)}"
+    return f"{values[high]:.1f} % of the weights are near zero in {variant_label(high)}{rest}"

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from core.config import NORM_LABELS
 from ui.network_graph import channels_per_group, svg, text
 
 if TYPE_CHECKING:  # importing it would import torch
     from core.model.summary import LayerSummary
 
-NORM_LABELS = {"batch": "Batch norm", "group": "Group norm", "layer": "Layer norm"}
 FRONT_WIDTH, FRONT_HEIGHT = 168.0, 110.0
 DEPTH_X, DEPTH_Y = 15.0, -11.0  # one image further back
 ROWS, IMAGES = 6, 4

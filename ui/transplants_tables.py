@@ -11,11 +11,9 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from ui.charts import VARIANT_LABELS
+from core.config import NORM_LABELS, variant_label
 from ui.failures_tables import variant_color
 from ui.images import picture, with_article
-
-NORM_LABELS = {"batch": "Batch norm", "group": "Group norm", "layer": "Layer norm"}
 
 
 def matrix_html(table: pd.DataFrame, selected: tuple[str, str]) -> str:
@@ -26,7 +24,8 @@ def matrix_html(table: pd.DataFrame, selected: tuple[str, str]) -> str:
     norms = list(dict.fromkeys(table["norm"]))
     head = "".join(f'<th scope="col">{NORM_LABELS[norm]}</th>' for norm in norms)
     rows = "".join(
-        f'<tr><th scope="row" style="--accent:{variant_color(str(key))}">{escape(_name(key))}</th>'
+        f'<tr><th scope="row" style="--accent:{variant_color(str(key))}">'
+        f"{escape(variant_label(key))}</th>"
         + "".join(_cell(record, selected) for record in group.to_dict("records"))
         + "</tr>"
         for key, group in table.groupby("variant", sort=False)
@@ -38,15 +37,11 @@ def matrix_html(table: pd.DataFrame, selected: tuple[str, str]) -> str:
     )
 
 
-def _name(key: object) -> str:
-    return VARIANT_LABELS.get(str(key), str(key))
-
-
 def _cell(record: dict, selected: tuple[str, str]) -> str:
     key, norm = record["variant"], record["norm"]
     share = record["accuracy_percent"] / 100
     interval = f"{record['low_percent']:.1f} – {record['high_percent']:.1f}"
-    said = f"Weights of {_name(key)} under {NORM_LABELS[norm].lower()}: "
+    said = f"Weights of {variant_label(key)} under {NORM_LABELS[norm].lower()}: "
     said += f"{record['accuracy_percent']:.2f} % right, 95 % interval {interval} %"
     said += ", as trained" if record["own"] else ""
     pressed = str(selected == (key, norm)).lower()

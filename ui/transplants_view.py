@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.analysis import transplant_matrix as matrix
 from core.analysis.transplant_matrix import Answers
+from core.config import NORM_LABELS
 from core.data.datasets import data_dir, load_split
 from core.training.runs import Run
 from ui import address, explain_resources, resources, state, stored_results
@@ -83,13 +84,13 @@ def _compute(
 
 def show_matrix(found: Found, view: View) -> tuple[str, str]:
     """The answer in words, the matrix, and its files; the chosen (weights, normalization)."""
-    variants, norms = list(dict.fromkeys(found.table["variant"])), [*tables.NORM_LABELS]
+    variants, norms = list(dict.fromkeys(found.table["variant"])), [*NORM_LABELS]
     weights, norm = address.one_of(WEIGHTS, variants), address.one_of(NORM, norms)
     for choice in (weights, norm):
         choice.widget()
     chosen = state.value(weights.key), state.value(norm.key)
     weights.settle(chosen[0], what="the weights", shown=label(chosen[0]))
-    norm.settle(chosen[1], what="the normalization", shown=tables.NORM_LABELS[chosen[1]])
+    norm.settle(chosen[1], what="the normalization", shown=NORM_LABELS[chosen[1]])
     with st.container(border=True):
         st.markdown(answer(found))
     pick(tables.matrix_html(_cells(found), chosen), key="matrix", on_pick=_pick_cell)
@@ -128,14 +129,14 @@ def answer(found: Found) -> str:
     own, foreign = table[table["own"]], table[~table["own"]]
     parts = [
         f"under {words.lower()}{_fresh(found, norm)} {_range(foreign[foreign['norm'] == norm])}"
-        for norm, words in tables.NORM_LABELS.items()
+        for norm, words in NORM_LABELS.items()
         if (foreign["norm"] == norm).any()
     ]
     best = foreign.sort_values("accuracy_percent").iloc[-1]
     return (
         f"**As trained, the variants are right on {_range(own)} of the test images; foreign "
         f"weights {', '.join(parts)}.** Most is kept by the weights of "
-        f"{label(best['variant'])} under {tables.NORM_LABELS[best['norm']].lower()}: "
+        f"{label(best['variant'])} under {NORM_LABELS[best['norm']].lower()}: "
         f"{best['accuracy_percent']:.1f} %. Guessing gives about 10 %.{_control(found)}"
     )
 
@@ -170,7 +171,7 @@ def _control(found: Found) -> str:
 def show_flips(found: Found, view: View, chosen: tuple[str, str]) -> None:
     """The images that the chosen transplant turns wrong or right, of one seed."""
     key, norm = chosen
-    st.header(f"Weights of {label(key)} under {tables.NORM_LABELS[norm].lower()}", anchor=False)
+    st.header(f"Weights of {label(key)} under {NORM_LABELS[norm].lower()}", anchor=False)
     runs = {str(run.seed): run for run in view.runs[key] if run.name in found.answers}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = runs[_choose_seed(list(runs))]

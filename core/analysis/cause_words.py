@@ -11,8 +11,8 @@ from core.analysis.failure_causes import ALL, FailureCauses
 from core.analysis.image_properties import PROPERTIES
 from core.analysis.nuisances import NUISANCES
 from core.analysis.survey_table import LAYER
+from core.config import NORM_LABELS
 
-NORM_LABELS = {"batch": "Batch norm", "group": "Group norm", "layer": "Layer norm"}
 NUM_NAMED = 3
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -67,8 +66,3 @@ def layer_views(network: Network, inputs: Tensor) -> list[LayerView]:
             arrays = (mean[0], (var[0] + module.eps).sqrt(), before[0], x[0])
             views.append(LayerView(len(views) + 1, *(array.numpy() for array in arrays)))
     return views
-
-
-def views_frame(views: list[LayerView]) -> pd.DataFrame:
-    """One row per layer; see `LayerView.figures`."""
-    return pd.DataFrame([view.figures() for view in views])

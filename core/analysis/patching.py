@@ -75,13 +75,6 @@ def margins(logits: Tensor, weights: Tensor) -> np.ndarray:
     return torch.einsum("bsk,bk->bs", logits.double(), weights.double()).numpy()
 
 
-def patched_margins(
-    network: nn.Sequential, inputs: Tensor, weights: Tensor, alternative: Alternative
-) -> np.ndarray:
-    """The value (B, S) float64 of every coalition; see `patched_logits` and `margins`."""
-    return margins(patched_logits(network, inputs, alternative), weights)
-
-
 def shapley_values(values: np.ndarray) -> np.ndarray:
     """Shapley values (B, L) of the values (B, 2^L) of all coalitions (Shapley 1953).
 

@@ -22,7 +22,6 @@ from core.model.network import (
     POOL_AFTER,
     Network,
     build_network,
-    flatten_parameters,
 )
 from core.model.normalization import BATCH_MOMENTUM, EPS, groups_for
 
@@ -142,13 +141,6 @@ def _fastest_format(variants: Sequence[Variant], device: torch.device) -> torch.
     if device.type == "cpu" and all(variant.norm == "layer" for variant in variants):
         return torch.channels_last
     return torch.contiguous_format
-
-
-def stack_networks(networks: Sequence[Network]) -> NetworkStack:
-    """The stack of these networks, on their device; the networks are not changed."""
-    parameters = torch.stack([flatten_parameters(network) for network in networks])
-    statistics = torch.stack([read_statistics(network) for network in networks])
-    return NetworkStack([n.variant for n in networks], parameters, statistics)
 
 
 def read_statistics(network: Network) -> Tensor:

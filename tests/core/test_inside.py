@@ -20,7 +20,7 @@ from core.analysis.flow_table import (
     is_complete,
 )
 from core.analysis.gradient_flow import compute_flows, gradient_flow, gradient_sample
-from core.analysis.inside import layer_views, views_frame
+from core.analysis.inside import layer_views
 from core.config import CONV_CHANNELS, VARIANTS
 from core.data.datasets import data_dir, get_dataset, load_split
 from core.model.network import build_network
@@ -73,7 +73,8 @@ def test_mean_and_deviation_are_those_that_give_the_maps_after(key):
 
 
 def test_layer_norm_has_one_group_and_batch_norm_one_per_channel():
-    assert views_frame(layer_views(shipped("ln"), image(3)[None]))["groups"].eq(1).all()
+    of_layer_norm = layer_views(shipped("ln"), image(3)[None])
+    assert [view.figures()["groups"] for view in of_layer_norm] == [1] * 7
     network = shipped("bn_l1")
     views = layer_views(network, image(3)[None])
     assert [len(view.mean) for view in views] == [*CONV_CHANNELS]

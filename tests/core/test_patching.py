@@ -15,7 +15,6 @@ from core.analysis.patching import (
     family_band,
     margins,
     patched_logits,
-    patched_margins,
     repair_values,
     shapley_values,
     single_patches,
@@ -25,6 +24,10 @@ from tests.diagnosis_runs import contrasts, inputs, network, reference
 from tests.thorough import VARIANTS_OR_ONE_PER_NORM, thorough
 
 NUM_COALITIONS = 128
+
+
+def patched_margins(network, images, weights, alternative):
+    return margins(patched_logits(network, images, alternative), weights)
 
 
 def norms(network):

@@ -16,7 +16,6 @@ from core.model.stack import (
     num_parameters,
     parameter_shapes,
     read_statistics,
-    stack_networks,
     write_network,
 )
 
@@ -33,6 +32,12 @@ def random_network(variant, seed: int) -> Network:
             if tensor.is_floating_point():
                 tensor.add_(0.2 * torch.rand(tensor.shape, generator=generator))
     return network
+
+
+def stack_networks(networks: list[Network]) -> NetworkStack:
+    parameters = torch.stack([flatten_parameters(network) for network in networks])
+    statistics = torch.stack([read_statistics(network) for network in networks])
+    return NetworkStack([network.variant for network in networks], parameters, statistics)
 
 
 @pytest.fixture
