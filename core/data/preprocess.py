@@ -38,6 +38,11 @@ STEPS = ("grey", "evened", "ink", "cropped", "centred")
 """The picture as it came; uneven light evened out; light ink on black without specks; one digit
 of it; the same on 28×28, centred."""
 
+BLANK = "Nothing in the picture stands out from its background like a digit: give it more contrast."
+BLANK_SO = (
+    "Nothing in the picture stands out from its background with this polarity: "
+    "choose the other one, or give more contrast."
+)
 INVERTED = "The ink is darker than the paper: the picture was inverted."
 
 
@@ -107,11 +112,7 @@ def find_digits(
     ink = find_ink(255 - bright, 255 if on_board else None)
     labels, marks, number_small = find_marks(ink.inked)
     if not marks:
-        raise ImageError(
-            "Nothing in the picture stands out from its background with this polarity: "
-            "choose the other one, or give more contrast.",
-            "blank",
-        )
+        raise ImageError(BLANK if polarity == "auto" else BLANK_SO, "blank")
     digits = [cut_out(ink, labels, mark) for mark in marks]
     notices = picture.notices + _notices(was_inverted, ink.is_photographed, number_small)
     steps = _shared_steps(grey, ink, np.isin(labels, [n for mark in marks for n in mark.labels]))
