@@ -170,8 +170,8 @@ def check_dataset(key: str, root: Path) -> DatasetStatus:
     if not problems:
         return DatasetStatus(key, True, path)
     if [problem for _, problem in problems] == [MISSING] * len(files):
-        cure = f": {_cure(key, root)}" if info.downloadable else f". {by_hand(key, root)}"
-        return DatasetStatus(key, False, path, f"{info.label} is not in {path}{cure}")
+        reason = f"{info.label} is not in {path}: {_cure(key, root)}"
+        return DatasetStatus(key, False, path, reason if info.downloadable else by_hand(key, root))
     return DatasetStatus(key, False, path, _refusal(key, *problems[0]), True)
 
 

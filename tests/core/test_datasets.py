@@ -326,7 +326,7 @@ def test_a_set_of_ones_own_that_is_not_here_is_no_other_and_says_what_to_put_whe
     status = check_dataset("mine", tmp_path)
     folder = tmp_path / "mine" / "raw"
     assert not status.present and not status.damaged
-    assert status.reason == f"Mine is not in {folder}. {put_where(folder)}"
+    assert status.reason == put_where(folder)
     with pytest.raises(DataError) as error:
         load_split("mine", tmp_path, "train")
     file = folder / "train-images-idx3-ubyte"
