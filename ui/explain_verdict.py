@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import failures_tables, images
+from ui.announce import announcer
 from ui.chart_titles import about
 from ui.charts import VARIANT_LABELS
 from ui.charts_explain import MARGIN, MARGIN_UNKNOWN, margin_alt, margin_chart
@@ -15,13 +16,14 @@ from ui.picker import pick
 
 def show(subject: Subject) -> None:
     """The image beside the six verdicts, then every class's probability."""
-    frame = verdicts(subject)
+    frame, sentence = verdicts(subject), verdict_sentence(subject)
+    announcer()(f"{subject.heading}. {sentence}")
     picture, words = st.columns([1, 3], gap="large")
     with picture:
         _picture(subject)
     with words:
         st.header(subject.heading, anchor=False)
-        st.markdown(verdict_sentence(subject))
+        st.markdown(sentence)
         chart = margin_chart(frame, about=about(subject, subject.seed))
         st.altair_chart(chart, key="margins", alt=margin_alt(frame))
         st.caption(MARGIN if subject.target is not None else MARGIN_UNKNOWN)

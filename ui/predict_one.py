@@ -48,13 +48,14 @@ class Told(NamedTuple):
         return next(iter(self.runs.values())).seed
 
 
-def verdicts(told: Told) -> None:
-    """The image as the networks see it, and what each of them says."""
+def verdicts(told: Told) -> str:
+    """The image as the networks see it, and what each of them says; returns the answer in words."""
     info, own = told.info, told.own
+    answer = verdict(told.said, info.class_names, own.true, own.by_name)
     html = answers(
         told.said,
         own.image,
-        verdict=verdict(told.said, info.class_names, own.true, own.by_name),
+        verdict=answer,
         name=own.name,
         caption=f"{own.name}: 28×28 pixels, as the networks see them.",
         true=own.true,
@@ -68,6 +69,7 @@ def verdicts(told: Told) -> None:
         "Entropy: of the ten probabilities, from 0 to 3.32 bits. One network of each variant, "
         f"{_seeds(told)}."
     )
+    return answer
 
 
 def _seeds(told: Told) -> str:

@@ -19,6 +19,7 @@ from ui import (
     predict_one,
     predict_table,
 )
+from ui.announce import announcer
 from ui.own_images import OwnImage
 from ui.pooling import say_who_is_missing
 from ui.state import Selection
@@ -36,7 +37,9 @@ def show(
     Where there are several, they become a table in the container `table`.
     """
     info, refused = get_dataset(selection.dataset), refused or {}
+    announce = announcer()
     if not owns:
+        announce("")
         return
     owns = predict_labels.labelled(owns)
     own = own_images.shown_of(owns)
@@ -54,7 +57,7 @@ def show(
         return
     told = predict_one.Told(info, own, here, seeds, runs)
     with answers:
-        predict_one.verdicts(told)
+        announce(f"{own.name}: {predict_one.verdicts(told)}")
     with below:
         predict_labels.choose_true(info, own)
         predict_one.links(told)

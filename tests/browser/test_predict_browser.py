@@ -45,6 +45,8 @@ def test_a_digit_drawn_with_the_mouse_gets_six_answers_while_it_is_drawn(shipped
     draw_digit(page, "7")
     expect(verdict(page)).to_have_text("All 6 variants read it as 7.")
     assert answers(page) == SEVENS
+    spoken = page.locator(".st-key-announcer [role=status]")
+    expect(spoken).to_contain_text("All 6 variants read it as 7.")
     opened.check()
 
 
