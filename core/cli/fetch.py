@@ -12,7 +12,14 @@ from rich.progress import DownloadColumn, Progress, TextColumn
 
 from core.cli.output import DataDirOption, JsonOption, error_stream, one_line_errors, print_json
 from core.cli.progress import BAR
-from core.data.datasets import SPLITS, DatasetStatus, check_dataset, get_dataset, load_split
+from core.data.datasets import (
+    DIGITS,
+    SPLITS,
+    DatasetStatus,
+    check_dataset,
+    get_dataset,
+    load_split,
+)
 from core.data.datasets import data_dir as find_data_dir
 from core.data.download import download_dataset
 from core.errors import DataError
@@ -37,7 +44,7 @@ def fetch(
         print_json({"datasets": [dataset_entry(status) for status in found]})
         return
     for status in found:
-        always = "" if get_dataset(status.key).downloadable else ", always: nothing to download"
+        always = ", always: nothing to download" if status.key == DIGITS else ""
         print(f"{status.key} is in {status.path}{always}")
 
 

@@ -112,9 +112,6 @@ DATASETS: dict[str, DatasetInfo] = {
     )
 }
 
-FOLDERS = {key: info.torchvision for key, info in DATASETS.items() if info.torchvision}
-"""Of what can be downloaded: the folder below the root, also the name of torchvision's class."""
-
 # Of the original files; the other sets have the checksums that were recorded on download.
 MNIST_SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

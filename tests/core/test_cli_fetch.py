@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner, Result
 from core.__main__ import app
 from core.cli import fetch
 from core.cli.words import with_options
-from core.data.datasets import check_dataset
+from core.data.datasets import DATASETS, check_dataset
 from core.errors import DataError
 
 
@@ -67,6 +68,15 @@ def test_digits_are_always_there(home):
     assert result.exit_code == 0 and result.stderr.strip() == ""
     assert result.stdout.rstrip().endswith("always: nothing to download")
     assert list(home.iterdir()) == []
+
+
+def test_what_one_put_there_is_not_called_always_there(
+    home, write_dataset, monkeypatch
+):
+    own = replace(DATASETS["mnist"], key="mine", torchvision=None)
+    monkeypatch.setitem(DATASETS, "mine", own)
+    write_dataset("mine", home / "data")
+    assert run_cli("mine").stdout == "mine is in data/mine/raw\n"
 
 
 def test_an_unknown_name_is_refused_before_anything_is_fetched(asked):
