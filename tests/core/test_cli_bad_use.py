@@ -284,7 +284,7 @@ def test_nothing_is_written_among_the_shipped_runs(home, folder):
 def test_a_run_that_exists_is_not_trained_again(home, runs_dir):
     path = runs_dir / "digits/gn/seed-1"
     command = ("train", "ln", "gn", "--seeds", "1,2", *DIGITS)
-    assert "digits/gn/seed-1 is already trained (1 epochs)" in refuse(home, *command)
+    assert "digits/gn/seed-1 is already trained (1 epoch)" in refuse(home, *command)
     (path / "manifest.json").unlink()
     line = refuse(home, *command)
     assert "interrupted" in line and "python -m core resume digits/gn/seed-1" in line

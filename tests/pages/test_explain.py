@@ -293,7 +293,7 @@ def test_without_images_it_says_what_the_six_say_and_offers_them(tmp_path, monke
     page = opened(dataset="mnist", index="445")
     assert headings(page)[0] == "Test image 445 is labelled 6"
     assert "Download MNIST" in [button.label for button in page.button]
-    assert drawings(page) == {"strip", "probabilities"}
+    assert drawings(page) == {"announced", "strip", "probabilities"}
     assert "<img" not in drawing(page, "strip")
     assert sum("not on this machine" in text for text in texts(page.caption)) == 4
     assert any("Fisher's exact test" in text for text in texts(page.caption))
