@@ -39,7 +39,7 @@ STYLE = """<style>
 .hand td { text-align: right; padding: 2px 4px; border-radius: 3px; font-size: 0.8125rem; }
 .hand .here { box-shadow: inset 0 0 0 2px var(--st-text-color); font-weight: 700; }
 .hand > * { min-width: 0; }
-.hand .tall { max-height: 480px; overflow-y: auto; }
+.hand .tall { max-height: 500px; overflow-y: auto; }
 .hand .moved {
   background: color-mix(in srgb, #D55E00 calc(10% + var(--share) * 40%), transparent); }
 .hand .wrong { text-decoration: underline wavy #D55E00; text-underline-offset: 3px; }
@@ -73,11 +73,10 @@ def _statistics_table(kind: str, found: by_hand.Statistics, here: int) -> str:
         rows += f"<td{look}>{number(mean)}</td><td{look}>{number(var)}</td></tr>"
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
     each = f"<small>each over {counted(found.count, 'value')}</small>"
-    scroll = (
-        f' tabindex="0" role="group" aria-label="{LABELS[kind]}"' if found.mean.size > TALL else ""
-    )
+    scroll = ' tabindex="0"' if found.mean.size > TALL else ""
     return (
-        f'<div class="tall"{scroll}><table><caption>{LABELS[kind]}{each}</caption>'
+        f'<div class="tall" role="group" aria-label="{LABELS[kind]}"{scroll}><table>'
+        f"<caption>{LABELS[kind]}{each}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
