@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.errors import UsageError
 from core.training import runs
+from core.training.checks import check_writable
 from core.training.job import Job, list_jobs
 from core.training.job_runs import with_true_advice
 from core.training.manage import queued_runs
 from core.training.runs import Run
 from ui import resources
+from ui.markdown import escape
 from ui.runs_data import Entry
 
 FOLLOW_SECONDS = 3.0
@@ -65,7 +68,14 @@ def follow(shown: tuple) -> None:
 
 
 def say_what_to_do(dataset: str) -> None:
-    """Where nothing was trained here yet."""
+    """Where nothing was trained here yet, or nothing can be."""
+    try:
+        check_writable(resources.LOCAL_DIR)
+    except UsageError as error:
+        st.warning(
+            escape(f"Nothing can be trained or imported here: {error}"), icon=":material/warning:"
+        )
+        return
     st.info(
         "Nothing has been trained here yet. Open “Train networks” in the sidebar, choose what to "
         "train and press Start; or import a run from a file below. The same from a terminal:",

@@ -92,6 +92,13 @@ def test_runs_are_looked_for(root):
     assert page(find="nothing like it").info[0].value == "No run fits what is looked for."
 
 
+def test_where_nothing_can_be_written_nobody_is_told_to_press_start(fake_checkpoints, tmp_path):
+    fake_checkpoints({"digits": (1,)}, num_images=100)
+    (tmp_path / "runs").write_text("a file")
+    app = page()
+    assert not app.info and "is not a folder: choose another" in app.warning[0].value
+
+
 def test_nothing_can_be_done_until_runs_are_chosen(root):
     assert not any("Delete" in label or "Resume" in label for label in labels(page()))
     assert "Delete 1 run…" in labels(page(GN))
