@@ -70,9 +70,7 @@ def test_digits_are_always_there(home):
     assert list(home.iterdir()) == []
 
 
-def test_what_one_put_there_is_not_called_always_there(
-    home, write_dataset, monkeypatch
-):
+def test_what_one_put_there_is_not_called_always_there(home, write_dataset, monkeypatch):
     own = replace(DATASETS["mnist"], key="mine", torchvision=None)
     monkeypatch.setitem(DATASETS, "mine", own)
     write_dataset("mine", home / "data")
