@@ -195,7 +195,7 @@ def test_a_disk_that_cannot_be_written_is_one_line_until_something_changes(monke
 
 def test_a_folder_that_cannot_be_written_disables_start(runs):
     runs.write_text("a file")
-    app = opened()
+    app = opened("pages/parameters.py")  # Runs says it, too
     assert ["is not a folder" in line.value for line in app.warning] == [True]
     assert not can_start(app)
 
