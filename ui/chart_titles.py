@@ -55,7 +55,7 @@ def said_seeds(of_each: Iterable[Sequence[int]]) -> str:
 
 def runs_in_file_name(dataset: str, by_variant: Mapping[str, Sequence[Run]]) -> str:
     """What files made of these runs of `dataset` are called: "mnist-5-seeds"."""
-    seeds = said_seeds([run.seed for run in runs] for runs in by_variant.values())
+    seeds = said_seeds([run.seed for run in runs] for runs in by_variant.values() if runs)
     return f"{dataset}-{in_file_name(seeds)}"
 
 

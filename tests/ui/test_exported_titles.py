@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 
 import altair as alt
 import numpy as np
@@ -20,6 +21,7 @@ from core.analysis.robustness_table import SUMMARY_COLUMNS
 from core.analysis.trust import Trust
 from core.data.corruptions import CORRUPTIONS
 from core.data.datasets import get_dataset
+from core.training.runs import Run
 from ui import (
     charts_batch,
     charts_causes,
@@ -29,7 +31,7 @@ from ui import (
     charts_robustness,
     charts_trust,
 )
-from ui.chart_titles import about, in_file_name, said_seeds
+from ui.chart_titles import about, in_file_name, runs_in_file_name, said_seeds
 from ui.charts import to_svg
 from ui.shown_image import ShownImage
 
@@ -296,3 +298,8 @@ def test_an_image_is_named_with_its_data_set_and_seed():
     known = about(ShownImage(own.info, None, 8, own.image), 2).replace("\u00a0", " ")
     assert known.startswith("a user's own image, an 8, networks of")
     assert "seed 1" not in ABOUT and "a 5" not in ABOUT, "lines break within"
+
+
+def test_a_variant_without_runs_does_not_count_in_the_name_of_a_file():
+    runs = [Run(Path("x"), "x", "mnist", seed, "done") for seed in (1, 2)]
+    assert runs_in_file_name("mnist", {"gn": runs, "ln": []}) == "mnist-2-seeds"
